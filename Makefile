@@ -1,0 +1,46 @@
+# Everything runs in .venv, which is made when it is missing: Python and make are all a machine needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench torture format clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || (echo "anima needs Python 3.11 or newer with venv; set PYTHON=..." >&2; exit 1)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "anima needs Python 3.11 or newer; run: rm -rf $(VENV) && make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+install: $(STAMP) ## make .venv with anima and the development tools in it
+
+demo: $(STAMP) ## run a tree of real work for some seconds: crashes, restarts, an ordered stop
+	$(BIN)/anima supervise configs/demo.toml --for 12s
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP) ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## format and mend what ruff can mend
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure against bare Trio, interleaved in one run
+	$(BIN)/python tests/benchmarks/bench.py
+
+torture: $(STAMP) ## the long runs: many more examples of every property
+	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -q -m ''
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,104 @@
+"""The children of one supervisor, in start order, and what is known about each between its incarnations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextvars import Context
+
+import attrs
+
+from ._errors import describe
+from ._exits import Exit, error_of
+from ._incarnation import Incarnation, State
+from ._specs import ChildSpec
+
+
+@attrs.define(eq=False)
+class Retry:
+    """A restart still to be made. It goes stale when the child's `retry` is another one (rules C7, D6).
+
+    `counted`: its restart is in the window already. `waits_for`: stuck incarnations that must end first.
+    """
+
+    child: Child
+    #: why the child needs it: the cause of a give-up
+    error: BaseException | None = None
+    counted: bool = False
+    waits_for: set[Incarnation] = attrs.field(factory=set)
+
+
+@attrs.define(eq=False)
+class Child:
+    """A child's place in its supervisor. Its task, while it has one, is `incarnation`."""
+
+    spec: ChildSpec
+    path: str
+    #: the context variables its tasks start with: those of whoever asked for its first start
+    context: Context
+    incarnation: Incarnation | None = None
+    retry: Retry | None = None
+    #: failures in a row, for the backoff
+    failures: int = 0
+    last_error: str | None = None
+    #: to be forgotten as soon as its stuck incarnation is gone
+    doomed: bool = False
+    #: its name was made up by the supervisor and is never used again
+    unnamed: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def state(self) -> State:
+        """A child that waits for a restart is `RESTARTING`, or `STUCK` while its old incarnation is in the way."""
+        if self.incarnation is not None:
+            return self.incarnation.state
+        return State.DOWN if self.retry is None else State.RESTARTING
+
+    @property
+    def kind(self) -> str:
+        """`supervisor`, `task`, or what the start callable says in its attribute `kind`."""
+        return "supervisor" if self.spec.is_supervisor else str(getattr(self.spec.start, "kind", "task"))
+
+    @property
+    def up(self) -> bool:
+        return self.incarnation is not None and self.incarnation.was_up
+
+    def note(self, exit: Exit) -> None:
+        """Remember the error as text: an exception would keep the frames of a dead incarnation alive."""
+        error = error_of(exit)
+        if error is not None:
+            self.last_error = describe(error)
+        elif not exit.clean:
+            self.last_error = exit.word
+
+
+class Children:
+    """Children by id, in start order; adding, removing and finding cost the same however many there are."""
+
+    __slots__ = ("_by_id",)
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Child] = {}
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(self._by_id.values())
+
+    def __reversed__(self) -> Iterator[Child]:
+        return reversed(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, id: str) -> Child | None:
+        return self._by_id.get(id)
+
+    def add(self, child: Child) -> None:
+        assert child.id not in self._by_id
+        self._by_id[child.id] = child
+
+    def remove(self, child: Child) -> None:
+        """Forget a child; one that is not (or no longer) there is left alone."""
+        if self._by_id.get(child.id) is child:
+            del self._by_id[child.id]

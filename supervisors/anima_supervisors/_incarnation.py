@@ -1,0 +1,360 @@
+"""One run of a child, from its start attempt to its end: the task, its cancel scope, and what it ended with.
+
+Invariants, guarded by tests/supervisors/test_incarnation.py and test_cancellation.py:
+- the scope is shielded, so that neither an outer cancellation nor a dying nursery reaches the child: only its
+  supervisor cancels it, and so children can be stopped in order (chapter 2, point 4 of the rules)
+- whether a child was stopped is known from `state` and the scope, never from the type of an exception
+- `ended` is told to the owner exactly once, and for whatever reason the task is left
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import trio
+from trio.lowlevel import Task, disable_ki_protection, enable_ki_protection
+
+from . import _events as events
+from ._errors import BadFactory, ReturnedBeforeStarted, StartCancelled, StartTimeout
+from ._exits import Error, Exit, Ignore, Killed, Normal, Shutdown, exit_for, leaves
+from ._specs import (
+    After,
+    AnySupervisorSpec,
+    ChildSpec,
+    DynamicSupervisorSpec,
+    Kill,
+    SpecFactory,
+    SupervisorSpec,
+    takes,
+)
+from ._tree import Tree
+
+#: How long after its bound a child that is still alive is called stuck.
+STUCK_AFTER = 1.0
+
+#: The incarnation a task belongs to: read from the context of the child's own task only, never from a copy.
+_running: ContextVar[Incarnation] = ContextVar("anima_supervisors.incarnation")
+
+
+class State(enum.Enum):
+    """Where a child is. `STUCK` still runs although its stop has run out; `DOWN` has a spec and no task."""
+
+    STARTING = "starting"
+    UP = "up"
+    STOPPING = "stopping"
+    STUCK = "stuck"
+    RESTARTING = "restarting"
+    DOWN = "down"
+
+
+class StopRequest:
+    """Tells a child that it is to stop. Given as `stop` to a start callable that names it."""
+
+    __slots__ = ("_event", "deadline")
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        #: when the child will be cancelled, on Trio's clock; infinity while there is no request or no bound
+        self.deadline = math.inf
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Wait for the request. A checkpoint, even if it has come already."""
+        await self._event.wait()
+
+    def _set(self) -> None:
+        self._event.set()
+
+
+class InnerSupervisor(Protocol):
+    """What an incarnation needs of the supervisor that it runs."""
+
+    async def run(self, incarnation: Incarnation) -> Exit: ...
+    def stop(self, reason: Exit = ...) -> None: ...
+    def hurry(self) -> None: ...
+
+
+class Owner(Protocol):
+    """The supervisor of the child; the root incarnation has `open_supervisor` for an owner."""
+
+    def inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> InnerSupervisor: ...
+    def came_up(self, incarnation: Incarnation) -> None: ...
+    def ended(self, incarnation: Incarnation) -> None: ...
+    def became_stuck(self, incarnation: Incarnation) -> None: ...
+
+
+class Incarnation:
+    """One run of one child."""
+
+    __slots__ = (
+        "_owner",
+        "_spec",
+        "_stop",
+        "_tree",
+        "bound",
+        "exit",
+        "fatal",
+        "ignored",
+        "last_beat",
+        "number",
+        "path",
+        "scope",
+        "since",
+        "state",
+        "stuck_at",
+        "supervisor",
+        "task",
+        "value",
+        "verdict",
+        "was_up",
+    )
+
+    def __init__(self, owner: Owner, spec: ChildSpec, path: str, tree: Tree, *, shield: bool = True) -> None:
+        now = trio.current_time()
+        timeout = math.inf if spec.start_timeout is None else spec.start_timeout
+        self.scope = trio.CancelScope(shield=shield, deadline=now + timeout)
+        self.path = path
+        self.number = tree.attempt(path)
+        self.state = State.STARTING
+        self.since = now
+        self.was_up = False
+        self.ignored = False
+        self.fatal = False
+        self.exit: Exit | None = None
+        #: set where the exit is decided before the task has ended: whatever its cleanup does, this is the reason
+        self.verdict: Exit | None = None
+        self.value: object = None
+        self.task: Task | None = None
+        self.supervisor: InnerSupervisor | None = None
+        self.bound = math.inf
+        self.stuck_at = now + timeout + _seconds(spec.shutdown) + STUCK_AFTER
+        self._owner = owner
+        self._spec = spec
+        self._tree = tree
+        self._stop = StopRequest() if "stop" in spec.takes else None
+        self.last_beat = now
+
+    @property
+    def alive(self) -> bool:
+        return self.exit is None
+
+    @property
+    def id(self) -> str:
+        return self._spec.id
+
+    @property
+    def owner(self) -> Owner:
+        return self._owner
+
+    def emit(self, kind: type[events.Event], **fields: Any) -> None:
+        self._tree.emit(kind, self.path, self.number, **fields)
+
+    # The run
+
+    @enable_ki_protection
+    async def run(self) -> None:
+        """The child's task. Lets through only what is no failure of a child: see `_passes`."""
+        self.task = trio.lowlevel.current_task()
+        _running.set(self)
+        try:
+            with self.scope:
+                exit = await self._run(self._spec.start)
+            if self.scope.cancelled_caught:
+                exit = self._cancelled_exit()
+        except BaseException as error:
+            self.fatal = self._passes(error)
+            cancelled = self.fatal and all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
+            self._end(Shutdown() if cancelled else exit_for(error), error)
+            if self.fatal:
+                raise
+        else:
+            self._end(exit, None)
+
+    async def _run(self, start: object) -> Exit:
+        match start:
+            case SpecFactory(make):
+                made = await _unprotected(make)
+                if isinstance(made, SpecFactory) or not (
+                    isinstance(made, SupervisorSpec | DynamicSupervisorSpec) or callable(made)
+                ):
+                    raise BadFactory(f"{self.path}: its SpecFactory made {made!r}, which cannot be started")
+                return await self._run(made)
+            case SupervisorSpec() | DynamicSupervisorSpec():
+                self.supervisor = self._owner.inner(start, self)
+                return await self.supervisor.run(self)
+            case _:
+                assert callable(start)
+                named = self._spec.takes if start is self._spec.start else takes(start)
+                if "task_status" not in named and self.state is State.STARTING:
+                    self.started()
+                await _unprotected(start, **self._given(named))
+                return Normal()
+
+    def _given(self, named: frozenset[str]) -> dict[str, Any]:
+        given: dict[str, Any] = {}
+        for name in named:
+            match name:
+                case "task_status":
+                    given[name] = self
+                case "stop":
+                    self._stop = self._stop or StopRequest()
+                    given[name] = self._stop
+                case "beat":
+                    given[name] = self._beat
+                case "emit":
+                    given[name] = self.emit
+        return given
+
+    def _cancelled_exit(self) -> Exit:
+        """The exit of a task that ended by its own scope. While starting it is read as a failed start instead."""
+        if self.state in (State.STOPPING, State.STUCK):
+            return Killed() if self._outlived_request() else Shutdown()
+        return Killed()
+
+    def _outlived_request(self) -> bool:
+        return self._stop is not None and self._stop.is_set() and self.scope.cancel_called
+
+    def _passes(self, error: BaseException) -> bool:
+        """Whether `error` is no failure of the child: it stops the tree in order and comes out of it."""
+        for leaf in leaves(error):
+            if isinstance(leaf, trio.Cancelled):
+                # Ours never leaves the scope and, behind the shield, no other can be delivered: the child has raised
+                # an old one again, which is an error of its own. The root is not shielded: there it is the caller's.
+                if not self.scope.shield:
+                    return True
+            elif not isinstance(leaf, Exception) or isinstance(leaf, trio.TrioInternalError):
+                return True
+        return False
+
+    def _end(self, exit: Exit, error: BaseException | None) -> None:
+        if not self.was_up:
+            self._end_start(error)
+            return
+        if self.verdict is not None:
+            exit = Killed(error) if isinstance(self.verdict, Killed) else self.verdict
+        elif error is not None and self._outlived_request():
+            exit = Killed(error)
+        stopped = self.state in (State.STOPPING, State.STUCK)
+        self.exit = exit
+        self.emit(events.Exited, exit=exit, stopped=stopped, uptime=trio.current_time() - self.since)
+        self._owner.ended(self)
+
+    def _end_start(self, error: BaseException | None) -> None:
+        """The task ended before it was up: ignored, or a failed start (rules A3, A4, D3)."""
+        if error is not None and all(isinstance(leaf, Ignore) for leaf in leaves(error)):
+            self.ignored = True
+            self.exit = Normal()
+            self.emit(events.StartIgnored)
+        else:
+            if error is None:
+                error = self._why_not_up()
+            self.exit = Error(error)
+            self.emit(events.StartFailed, error=error)
+        self._owner.ended(self)
+
+    def _why_not_up(self) -> Exception:
+        if self.state is not State.STARTING:
+            return StartCancelled(f"{self.path} was stopped during its start")
+        if self.scope.cancelled_caught:
+            return StartTimeout(f"{self.path} was not up within {self._spec.start_timeout:g} s")
+        return ReturnedBeforeStarted(f"{self.path} ended before it called task_status.started()")
+
+    # What the child may call
+
+    def started(self, value: object = None) -> None:
+        """The child is up: the `task_status` given to it. Any value goes to whoever asked for the start."""
+        if self.was_up:
+            raise RuntimeError("called 'started' twice on the same task status")
+        if self.state is not State.STARTING or self.scope.cancel_called:
+            return  # too late: the start was cancelled, and is reported as such
+        self.was_up = True
+        self.state = State.UP
+        self.value = value
+        self.since = self.last_beat = trio.current_time()
+        self.scope.deadline = self.stuck_at = math.inf
+        self.emit(events.Started, value=value)
+        self._owner.came_up(self)
+
+    def _beat(self) -> None:
+        self.last_beat = trio.current_time()
+
+    # What the supervisor does to it
+
+    def begin_stop(self, *, hurried: bool) -> None:
+        """Ask the child to stop, or cancel it, and start the clock. A second call does not restart it."""
+        if self.state in (State.STOPPING, State.STUCK) or self.exit is not None:
+            return
+        starting = self.state is State.STARTING
+        policy = self._spec.shutdown
+        self.state = State.STOPPING
+        self._set_bound(_seconds(policy))
+        if hurried:
+            self.hurry()
+        self.emit(events.Stopping, bound=self.bound)
+        if isinstance(policy, Kill):
+            self.verdict = Killed()
+            self.scope.cancel(reason="killed by its supervisor")
+        elif self.supervisor is not None:
+            self.scope.deadline = trio.current_time() + self.bound
+            self.supervisor.stop(Shutdown())
+        elif self._stop is not None and not starting:
+            self._ask_to_stop()
+        else:
+            self.scope.cancel(reason="stopped by its supervisor")
+
+    def _ask_to_stop(self) -> None:
+        assert self._stop is not None
+        self.scope.deadline = self._stop.deadline = trio.current_time() + self.bound
+        self._stop._set()
+
+    def hurry(self) -> None:
+        """The stop is under an outer cancellation: a bound that never ends becomes the tree's grace."""
+        if self.supervisor is not None:
+            self.supervisor.hurry()
+        elif self.bound == math.inf:
+            self._set_bound(self._tree.grace)
+            if self._stop is not None and self._stop.is_set():
+                self.scope.deadline = self._stop.deadline = trio.current_time() + self.bound
+
+    def _set_bound(self, seconds: float) -> None:
+        self.bound = seconds
+        self.stuck_at = trio.current_time() + seconds + STUCK_AFTER
+
+    def kill(self, verdict: Exit) -> None:
+        """Cancel the child now; whatever its cleanup does, it ended for `verdict`."""
+        self.verdict = verdict
+        self.scope.cancel(reason="killed")
+
+    def mark_stuck(self) -> None:
+        """The stop has run out and the child is still there, or something below it is."""
+        if self.state in (State.STARTING, State.STOPPING) and self.exit is None:
+            self.state = State.STUCK
+            self.emit(events.Stuck, bound=self.bound)
+            self._owner.became_stuck(self)
+
+
+def _seconds(policy: object) -> float:
+    match policy:
+        case After(seconds):
+            return seconds
+        case Kill():
+            return 0.0
+        case _:
+            return math.inf
+
+
+@disable_ki_protection
+async def _unprotected(function: Callable[..., Awaitable[Any]], **given: Any) -> Any:
+    return await function(**given)
+
+
+def incarnation_of(task: Task) -> Incarnation | None:
+    """The incarnation whose own task `task` is; None for a task that a child has spawned, or any other."""
+    incarnation = task.context.get(_running)
+    return incarnation if incarnation is not None and incarnation.task is task else None

@@ -1,0 +1,339 @@
+"""The life of one supervisor: start the children in order, serve the inbox, stop the children in reverse order.
+
+One loop owns all state; everything else posts a message to it. The loop waits in three places only: for the inbox,
+for a child to start, for a child to stop. Whatever ends it (a stop, giving up, an outer cancellation, a
+KeyboardInterrupt in a child) leads through the same ordered stop, which goes on from where it was when it is
+interrupted by an outer cancellation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import copy_context
+
+import trio
+from trio.lowlevel import enable_ki_protection
+
+from . import _events as events
+from ._children import Child, Children, Retry
+from ._errors import ChildStartFailed, StartTimeout, SupervisorDeadlock, SupervisorStopped
+from ._exits import Error, Exit, Shutdown
+from ._inbox import Call, Inbox, Parking
+from ._incarnation import Incarnation, InnerSupervisor, State, incarnation_of
+from ._restarts import Restarts
+from ._specs import AnySupervisorSpec, DynamicSupervisorSpec, SupervisorSpec
+from ._tree import Tree
+
+
+class Life:
+    """The mechanism behind a `Supervisor`."""
+
+    def __init__(
+        self,
+        spec: AnySupervisorSpec,
+        path: str,
+        tree: Tree,
+        make_inner: Callable[[AnySupervisorSpec, Incarnation], InnerSupervisor],
+    ) -> None:
+        self.spec = spec
+        self.path = path
+        self.tree = tree
+        self.children = Children()
+        self.inbox = Inbox()
+        self.restarts = Restarts(self)
+        #: why it is ending, from the moment it knows
+        self.ending: Exit | None = None
+        #: the child whose error it ends with, by that child's own rule
+        self.escalated_from: str | None = None
+        self.closed = False
+        self._make_inner = make_inner
+        self._incarnation: Incarnation | None = None
+        self._nursery: trio.Nursery | None = None
+        self._work = trio.CancelScope()
+        self._hurried = False
+        self._progress = Parking()
+        self._awaited: Incarnation | None = None
+        self._calls: dict[Call, None] = {}
+        self.on_close: list[Callable[[], None]] = []
+        self.ended_event = trio.Event()
+
+    @property
+    def dynamic(self) -> bool:
+        return isinstance(self.spec, DynamicSupervisorSpec)
+
+    # From start to end
+
+    @enable_ki_protection
+    async def run(self, incarnation: Incarnation) -> Exit:
+        """The whole life. Returns why it ended; raises `ChildStartFailed` when it never came up."""
+        try:
+            return await self._run(incarnation)
+        finally:
+            self.ended_event.set()  # there is no checkpoint from here to the incarnation's end
+
+    @enable_ki_protection
+    async def _run(self, incarnation: Incarnation) -> Exit:
+        self._incarnation = incarnation
+        failure: ChildStartFailed | None = None
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                with self._work:
+                    failure = await self._start_children()
+                    if failure is None:
+                        self._came_up(incarnation)
+                        await self._serve()
+                await self._stop_children()
+            except BaseException:
+                # An outer cancellation, or something that is no child's failure: stop in order all the same.
+                # Shielded without a deadline of its own: every child has a bound, or the grace.
+                self.hurry()
+                with trio.CancelScope(shield=True):
+                    await self._stop_children()
+                raise
+            finally:
+                self._close()
+        if failure is not None:
+            raise failure
+        return self.ending or Shutdown()
+
+    def _came_up(self, incarnation: Incarnation) -> None:
+        self.restarts.point_out_unreachable_limit()
+        incarnation.started(incarnation.supervisor)
+
+    async def _start_children(self) -> ChildStartFailed | None:
+        """Start the spec's children in order; the first failure is final (rules A1, A3)."""
+        if isinstance(self.spec, SupervisorSpec):
+            context = copy_context()
+            for spec in self.spec.children:
+                child = Child(spec, f"{self.path}/{spec.id}", context)
+                self.children.add(child)
+                error = await self.start(child)
+                if error is not None:
+                    return ChildStartFailed(child.path, error)
+                if child.incarnation is None:
+                    self.restarts.settle(child)  # ignored
+        return None
+
+    async def _serve(self) -> None:
+        while self.ending is None:
+            message = await self.inbox.get()
+            match message:
+                case Incarnation():
+                    await self.restarts.on_exit(message)
+                case Retry():
+                    await self.restarts.on_retry(message)
+                case Call():
+                    if not message.abandoned:
+                        await message.execute()
+                    self._calls.pop(message, None)
+                case _:
+                    await self.restarts.on_silence(*message)
+
+    def end(self, exit: Exit) -> None:
+        """End the life for this reason, unless it is ending already. Called in the loop."""
+        if self.ending is None:
+            self.ending = exit
+
+    def stop(self, reason: Exit) -> None:
+        """End the life for this reason, from anywhere: what the loop waits for is cancelled. Does not wait."""
+        self.end(reason)
+        self._work.cancel(reason=f"{self.path} is stopping")
+
+    def hurry(self) -> None:
+        """The stop happens under an outer cancellation: no bound is for ever now, here and below."""
+        self._hurried = True
+        for child in self.children:
+            if child.incarnation is not None and child.incarnation.state is State.STOPPING:
+                child.incarnation.hurry()
+        self._progress.wake()
+
+    async def _stop_children(self) -> None:
+        """Stop all children in reverse order; a dynamic supervisor's in parallel (rules A2, C8)."""
+        if self.ending is None:
+            self.ending = Shutdown()
+        await self.stop_all(reversed(list(self.children)), together=self.dynamic)
+        if any(child.incarnation is not None for child in self.children) and self._incarnation is not None:
+            self._incarnation.mark_stuck()
+
+    def _close(self) -> None:
+        """No call is answered any more. The body of the root goes first: it may be waiting for one of them."""
+        self.restarts.close()
+        for callback in self.on_close:
+            callback()
+        for call in self._calls:
+            call.fail(SupervisorStopped(self.path))
+        self._calls.clear()
+        self.closed = True
+
+    # Calls
+
+    async def call(self, work: Callable[[Call], Awaitable[object]]) -> object:
+        """Have `work` done by the loop and wait for its result."""
+        task = trio.lowlevel.current_task()
+        if self.closed:
+            raise SupervisorStopped(self.path)
+        caller = self.child_of(task)
+        if caller is not None and caller.state in (State.STARTING, State.STOPPING, State.STUCK):
+            raise SupervisorDeadlock(caller.path)
+        call = Call(work, task)
+        self.post_call(call)
+        return await call.answer()
+
+    def post_call(self, call: Call) -> None:
+        self._calls[call] = None
+        self.inbox.post(call)
+
+    def child_of(self, task: trio.lowlevel.Task | None) -> Incarnation | None:
+        """The incarnation of a child of this supervisor inside which `task` runs, however deep."""
+        while task is not None:
+            incarnation = incarnation_of(task)
+            if incarnation is not None and incarnation.owner is self:
+                return incarnation
+            task = None if task.parent_nursery is None else task.parent_nursery.parent_task
+        return None
+
+    def _refuse_calls_from(self, stopping: Incarnation) -> None:
+        """A child that is asked to stop while it waits for us would wait until its bound (rule H5)."""
+        for call in self._calls:
+            if self.child_of(call.task) is stopping:
+                call.fail(SupervisorDeadlock(stopping.path))
+
+    # Starting one child
+
+    async def start(self, child: Child, abandoned: Call | None = None) -> BaseException | None:
+        """Make a start attempt and wait until the child is up, ignored or failed; returns the error of a failed one.
+
+        Afterwards the child has an incarnation if it is up, or if the failed attempt is stuck. Cancelled, the attempt
+        is left in its place, and the ordered stop deals with it.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        assert child.incarnation is None
+        child.retry = None
+        incarnation = Incarnation(self, child.spec, child.path, self.tree)
+        child.incarnation = incarnation
+        child.context.run(self._spawn, incarnation)
+        if child.spec.up_at_once:
+            incarnation.started()
+        else:
+            if abandoned is not None:
+                abandoned.on_abandon = lambda: self._cancel_start(incarnation)
+            await self._until(incarnation, lambda: incarnation.was_up or not incarnation.alive)
+        if incarnation.fatal:
+            await trio.lowlevel.checkpoint()  # the nursery has been cancelled: nothing else is to be done here
+        if incarnation.was_up:
+            if child.spec.heartbeat is not None:
+                self.spawn(self.restarts.listen, incarnation, child.spec.heartbeat)
+            return None
+        if incarnation.alive:
+            return StartTimeout(f"{child.path} did not come up, was cancelled and is stuck")
+        child.incarnation = None
+        if incarnation.ignored:
+            return None
+        assert isinstance(incarnation.exit, Error)
+        child.note(incarnation.exit)
+        return incarnation.exit.exception
+
+    def _spawn(self, incarnation: Incarnation) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(incarnation.run, name=incarnation.path)
+
+    def _cancel_start(self, incarnation: Incarnation) -> None:
+        if not incarnation.was_up:
+            incarnation.begin_stop(hurried=False)
+            self._wake(incarnation)
+
+    # Stopping
+
+    async def stop_all(self, children: Iterable[Child], *, together: bool = False) -> None:
+        """Stop children one after another, or together, and wait for each until it is gone or stuck."""
+        if together:
+            children = list(children)
+            for child in children:
+                self._begin_stop(child)
+        for child in children:
+            await self.stop_one(child)
+
+    async def stop_one(self, child: Child) -> bool:
+        """Stop a child and wait until it is gone (True) or stuck (False). Its restart, if one is due, is off."""
+        child.retry = None
+        incarnation = child.incarnation
+        if incarnation is None:
+            return True
+        self._begin_stop(child)
+        if incarnation.alive and incarnation.state is State.STOPPING:
+            await self._until(incarnation, lambda: not incarnation.alive or incarnation.state is State.STUCK)
+        if incarnation.alive:
+            return False
+        child.incarnation = None
+        return True
+
+    def _begin_stop(self, child: Child) -> None:
+        if child.incarnation is not None and child.incarnation.alive:
+            if self._calls:
+                self._refuse_calls_from(child.incarnation)
+            child.incarnation.begin_stop(hurried=self._hurried)
+
+    async def _until(self, incarnation: Incarnation, reached: Callable[[], bool]) -> None:
+        """Wait for `reached`, or until the time of the incarnation has run out: then it is marked as stuck."""
+        self._awaited = incarnation
+        try:
+            while not reached():
+                if incarnation.stuck_at == math.inf:
+                    await self._progress.wait()
+                else:
+                    await self._until_stuck(incarnation, reached)
+        finally:
+            self._awaited = None
+
+    async def _until_stuck(self, incarnation: Incarnation, reached: Callable[[], bool]) -> None:
+        with trio.CancelScope(deadline=incarnation.stuck_at) as scope:
+            while not reached() and incarnation.stuck_at < math.inf:
+                await self._progress.wait()
+                scope.deadline = incarnation.stuck_at
+        if scope.cancelled_caught:
+            incarnation.mark_stuck()
+
+    # What incarnations say
+
+    def inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> InnerSupervisor:
+        return self._make_inner(spec, incarnation)
+
+    def came_up(self, incarnation: Incarnation) -> None:
+        self._wake(incarnation)
+
+    def ended(self, incarnation: Incarnation) -> None:
+        """Its exit goes through the inbox, unless the start that failed is being waited for, or it is no exit."""
+        if not incarnation.fatal and (incarnation.was_up or incarnation.state is State.STUCK):
+            self.inbox.post(incarnation)
+        self._wake(incarnation)
+
+    def became_stuck(self, incarnation: Incarnation) -> None:
+        self._wake(incarnation)
+
+    def _wake(self, incarnation: Incarnation) -> None:
+        if self._awaited is incarnation:
+            self._progress.wake()
+
+    # What the restarts need
+
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a task beside the children; it must end by itself when the restarts are closed."""
+        assert self._nursery is not None
+        self._nursery.start_soon(function, *args)
+
+    def child_with(self, incarnation: Incarnation) -> Child | None:
+        """The child whose current incarnation this is."""
+        child = self.children.get(incarnation.id)
+        return child if child is not None and child.incarnation is incarnation else None
+
+    def forget(self, child: Child) -> None:
+        self.children.remove(child)
+        if child.unnamed:
+            self.tree.forget(child.path)
+
+    def emit(self, kind: type[events.Event], **fields: object) -> None:
+        """An event about this supervisor itself."""
+        if self._incarnation is not None:
+            self._incarnation.emit(kind, **fields)

@@ -1,0 +1,132 @@
+"""The root: a supervision tree as an `async with` block."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from random import Random
+
+import trio
+
+from ._errors import BadSpec, ChildEscalated, ChildStartFailed, RestartIntensityExceeded
+from ._exits import Error, Exit, Shutdown, leaves
+from ._hooks import EventHook, Inline, delivery_for
+from ._inbox import Parking
+from ._incarnation import Incarnation
+from ._specs import AnySupervisorSpec, ChildSpec, DynamicSupervisorSpec, SupervisorSpec
+from ._supervisor import Supervisor
+from ._tree import Tree
+
+#: How long, in seconds, `open_supervisor` waits at its end for a hook that has not yet had all events.
+FLUSH_SECONDS = 2.0
+
+
+class _Root:
+    """The owner of the root's incarnation: wakes the task that waits for it."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._parking = Parking()
+
+    def inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> Supervisor:
+        return Supervisor(spec, incarnation, self._tree)
+
+    def came_up(self, incarnation: Incarnation) -> None:
+        self._parking.wake()
+
+    def ended(self, incarnation: Incarnation) -> None:
+        self._parking.wake()
+
+    def became_stuck(self, incarnation: Incarnation) -> None:
+        """Nobody above waits: the block's end does, for as long as it takes."""
+
+    async def wait_until_up_or_ended(self, incarnation: Incarnation) -> None:
+        while not incarnation.was_up and incarnation.alive:
+            await self._parking.wait()
+
+
+@contextlib.asynccontextmanager
+async def open_supervisor(
+    spec: AnySupervisorSpec,
+    *,
+    name: str = "root",
+    on_event: EventHook | Inline | None = None,
+    grace: float = 5.0,
+    random: Random | None = None,
+) -> AsyncIterator[Supervisor]:
+    """Start a supervision tree, run the block with its root, and stop the tree in order at the end of the block.
+
+    Entering waits until all first children are up. Leaving, however it comes about, stops the children one by one in
+    reverse start order, each within its bound, and waits for all of them; under an outer cancellation bounds without
+    end become `grace` seconds, and `Cancelled` passes only when the children are gone.
+
+    `name` is the root's path. `on_event` gets every event, in a thread of its own, or on the loop as `Inline(hook)`.
+    `random` is the randomness of the backoffs.
+
+    Raises `ChildStartFailed` if a first child does not come up (what had started is stopped again),
+    `RestartIntensityExceeded` if the root gives up and `ChildEscalated` if an error was escalated to it: both cancel
+    the block. An automatic shutdown and `stop()` cancel the block and end it without an error: see `Supervisor.exit`.
+    KeyboardInterrupt, SystemExit and the like in a child stop the tree and come out as they are. If there is more than
+    one error, one group has them all.
+    """
+    if not isinstance(spec, SupervisorSpec | DynamicSupervisorSpec):
+        raise BadSpec(f"open_supervisor takes a SupervisorSpec or a DynamicSupervisorSpec, not {spec!r}")
+    root_spec = ChildSpec(name, spec)
+    delivery = delivery_for(on_event)
+    tree = Tree(delivery, random or Random(), grace)
+    owner = _Root(tree)
+    incarnation = Incarnation(owner, root_spec, name, tree, shield=False)
+    errors: list[BaseException] = []
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(incarnation.run, name=name)
+            await owner.wait_until_up_or_ended(incarnation)
+            supervisor = incarnation.supervisor
+            if incarnation.was_up:
+                assert isinstance(supervisor, Supervisor)
+                try:
+                    with supervisor.body_scope():
+                        yield supervisor
+                except BaseException as error:
+                    errors.append(error)  # raised below, when the tree has stopped
+                supervisor.stop()
+    except BaseExceptionGroup as group:
+        errors.extend(leaves(group))
+    if delivery is not None:
+        await delivery.close(FLUSH_SECONDS)
+    own = _error_for(incarnation)
+    _raise([*([] if own is None else [own]), *errors])
+
+
+def _error_for(incarnation: Incarnation) -> BaseException | None:
+    """What the root's own end raises, apart from what its task has raised already."""
+    exit: Exit | None = incarnation.exit
+    supervisor = incarnation.supervisor
+    match exit:
+        case Error(error) if incarnation.fatal:
+            return None  # it came out of the nursery
+        case Error(ChildStartFailed() as error):
+            return error
+        case Error(error) if not incarnation.was_up:
+            return ChildStartFailed(incarnation.path, error)
+        case Error(error) if isinstance(supervisor, Supervisor) and supervisor.escalated_from is not None:
+            return ChildEscalated(supervisor.escalated_from, error)
+        case Error(error):
+            return error
+        case Shutdown(RestartIntensityExceeded() as error):
+            return error
+        case _:
+            return None
+
+
+def _raise(errors: Sequence[BaseException]) -> None:
+    """Raise the errors: nothing for none, one as it is, more as one group; of cancellations one is enough."""
+    kept: list[BaseException] = []
+    for error in errors:
+        cancelled = isinstance(error, trio.Cancelled) and any(isinstance(other, trio.Cancelled) for other in kept)
+        if not cancelled and all(error is not other for other in kept):
+            kept.append(error)
+    if len(kept) == 1:
+        raise kept[0]
+    if kept:
+        raise BaseExceptionGroup("the supervision tree and its block ended with several errors", kept)

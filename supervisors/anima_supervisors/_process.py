@@ -1,0 +1,280 @@
+"""Operating system processes as children. Here a kill is real, and nothing survives: see `_reaper`."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+import trio
+
+from . import _reaper
+from ._errors import BadSpec, ChildFailure
+from ._events import ProcessOutput
+from ._incarnation import StopRequest
+from ._policy import Restart
+from ._probes import Alive, OutputLine, Probe, Ready, ask
+from ._specs import After, ChildSpec, StopPolicy
+
+#: A longer line of output is cut here, in bytes; the rest of it is left out.
+LINE_LIMIT = 8192
+#: So many of the last lines of stderr travel with the error of a process that failed.
+LAST_LINES = 20
+#: How long the reaper has for what cannot take long: to answer, and to kill until nobody is left.
+REAPER_SECONDS = 10.0
+
+
+class ProcessFailed(ChildFailure):
+    """A process child did not start, or ended with another status than 0.
+
+    `returncode` is its exit status, negative for a signal, None if it never ran; `last_lines` are the last of stderr.
+    """
+
+    def __init__(self, what: str, returncode: int | None = None, last_lines: Sequence[str] = ()) -> None:
+        super().__init__("\n  ".join([what, *last_lines]))
+        self.what = what
+        self.returncode = returncode
+        self.last_lines = tuple(last_lines)
+
+
+@attrs.frozen(eq=False)
+class Process:
+    """The start callable of a process child: runs the command until it ends or is asked to stop."""
+
+    kind: ClassVar[str] = "process"
+    command: tuple[str, ...]
+    ready: Ready | None
+    alive: Alive | None
+    env: Mapping[str, str]
+    cwd: Path | None
+
+    async def __call__(self, *, stop: StopRequest, task_status: Any, emit: Any) -> None:
+        """Returns when the process has ended with status 0, or on request. Cancelled, it kills and waits for the end.
+
+        Raises `ProcessFailed`.
+        """
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            process = await self._open(theirs.fileno())
+            theirs.close()
+            control = trio.SocketStream(trio.socket.from_stdlib_socket(ours.dup()))
+        run = _Run(self, process, control, emit)
+        try:
+            await run.live(stop, task_status)
+        finally:
+            await run.close()
+
+    async def _open(self, fd: int) -> trio.Process:
+        # -I and -S: nothing of the user's environment or site-packages can change or slow the reaper.
+        reaper = [sys.executable, "-I", "-S", _reaper.__file__, str(fd), *self.command]
+        try:
+            return await trio.lowlevel.open_process(
+                reaper,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(fd,),
+                env={**os.environ, **self.env},
+                cwd=self.cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ProcessFailed(f"cannot start {self.command[0]!r} in {self.cwd}: {error.strerror}") from error
+
+
+class _Run:
+    """One run of a process: its reaper, its output, its end."""
+
+    def __init__(self, spec: Process, process: trio.Process, control: trio.SocketStream, emit: Any) -> None:
+        self._spec = spec
+        self._process = process
+        self._control = control
+        self._emit = emit
+        self._name = Path(spec.command[0]).name
+        self._answers = _lines(control)
+        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._seen_line = trio.Event()
+        self._failure: ProcessFailed | None = None
+        self._asked = False
+
+    async def live(self, stop: StopRequest, task_status: Any) -> None:
+        pid = await self._started()
+        async with trio.open_nursery() as outputs:
+            for name in ("stdout", "stderr"):
+                outputs.start_soon(self._read, name, getattr(self._process, name))
+            async with trio.open_nursery() as watch:
+                watch.start_soon(self._obey, stop)
+                watch.start_soon(self._come_up_and_stay, task_status, pid)
+                returncode = await self._ended()
+                watch.cancel_scope.cancel()
+            # All that wrote to the streams is dead and they end by themselves, unless somebody killed the reaper.
+            outputs.cancel_scope.deadline = trio.current_time() + 1.0
+        if self._failure is not None:
+            raise ProcessFailed(self._failure.what, returncode, self._last_lines)
+        if returncode != 0 and not (self._asked and returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)):
+            raise ProcessFailed(self._how_it_ended(returncode), returncode, self._last_lines)
+
+    def _how_it_ended(self, returncode: int | None) -> str:
+        if returncode is None:
+            return f"{self._name}: its reaper was killed"
+        if returncode > 0:
+            return f"{self._name} exited with status {returncode}"
+        try:
+            return f"{self._name} was killed by {signal.Signals(-returncode).name}"
+        except ValueError:
+            return f"{self._name} was killed by signal {-returncode}"
+
+    async def close(self) -> None:
+        """Kill what is left, wait for the reaper, and let go of everything."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + REAPER_SECONDS):
+            await self._tell(b"kill")
+            await self._process.wait()
+        # Past the deadline something cannot be killed (it hangs in the kernel): the reaper goes on without us.
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + REAPER_SECONDS):
+            await self._control.aclose()
+            for stream in (self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    await stream.aclose()
+
+    # The reaper
+
+    async def _started(self) -> int:
+        """The pid of the command, once it runs."""
+        answer = await anext(self._answers, "")
+        word, _, number = answer.partition(" ")
+        if word == "started":
+            return int(number)
+        if word == "failed":
+            why = "no such command" if int(number) == errno.ENOENT else os.strerror(int(number))
+            raise ProcessFailed(f"cannot start {self._spec.command[0]!r}: {why}")
+        raise ProcessFailed(f"cannot start {self._spec.command[0]!r}: its reaper has ended at once")
+
+    async def _ended(self) -> int | None:
+        """Wait for the end; the exit status, negative for a signal, None if the reaper cannot tell."""
+        word, _, number = (await anext(self._answers, "")).partition(" ")
+        await self._process.wait()
+        match word:
+            case "exited":
+                return int(number)
+            case "signaled":
+                return -int(number)
+            case _:
+                return None
+
+    async def _tell(self, command: bytes) -> None:
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._control.send_all(command + b"\n")
+
+    # Beside the process
+
+    async def _obey(self, stop: StopRequest) -> None:
+        await stop.wait()
+        self._asked = True
+        await self._tell(b"term")
+
+    async def _come_up_and_stay(self, task_status: Any, pid: int) -> None:
+        ready = self._spec.ready
+        if ready is not None and not await self._is_ready(ready):
+            await self._fail(f"{self._name} was not ready within {ready.timeout:g} s")
+            return
+        task_status.started(pid)
+        if self._spec.alive is not None:
+            await self._stays_alive(self._spec.alive)
+            await self._fail(f"{self._name} no longer answers its alive probe")
+
+    async def _is_ready(self, ready: Ready) -> bool:
+        with trio.move_on_after(ready.timeout):
+            if isinstance(ready.when, OutputLine):
+                await self._seen_line.wait()
+                return True
+            while not await ask(ready.when, ready.timeout):  # noqa: ASYNC110 -- nobody tells us when
+                await trio.sleep(ready.every)
+            return True
+        return False
+
+    async def _stays_alive(self, alive: Alive) -> None:
+        failures = 0
+        while failures < alive.failures:
+            await trio.sleep(alive.every)
+            failures = 0 if await ask(alive.probe, alive.timeout) else failures + 1
+
+    async def _fail(self, what: str) -> None:
+        """Kill the process; its end then comes as this failure."""
+        self._failure = ProcessFailed(what)
+        await self._tell(b"kill")
+
+    async def _read(self, name: str, stream: trio.abc.ReceiveStream) -> None:
+        pattern = re.compile(when.pattern) if isinstance(when := self._ready_when(), OutputLine) else None
+        async for line in _lines(stream):
+            if name == "stderr":
+                self._last_lines.append(line)
+            if pattern is not None and pattern.search(line):
+                self._seen_line.set()
+            self._emit(ProcessOutput, stream=name, line=line)
+
+    def _ready_when(self) -> OutputLine | Probe | None:
+        return None if self._spec.ready is None else self._spec.ready.when
+
+
+async def _lines(stream: trio.abc.ReceiveStream) -> AsyncGenerator[str, None]:
+    """The lines of a stream until it ends, each cut at `LINE_LIMIT` bytes; a last one without a newline counts."""
+    rest = b""
+    cut = False
+    try:
+        async for chunk in stream:
+            *lines, last = (rest + chunk).split(b"\n")
+            for line in lines:
+                if not cut:
+                    yield line[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
+                cut = False
+            rest = last
+            if len(rest) > LINE_LIMIT:
+                if not cut:
+                    yield rest[:LINE_LIMIT].decode("utf-8", "replace")
+                rest, cut = b"", True
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        return
+    if rest and not cut:
+        yield rest.decode("utf-8", "replace")
+
+
+def process_child(
+    id: str,
+    command: Sequence[str],
+    *,
+    ready: Ready | OutputLine | Probe | None = None,
+    alive: Alive | Probe | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    restart: Restart = Restart.PERMANENT,
+    shutdown: StopPolicy = After(5.0),
+    significant: bool = False,
+) -> ChildSpec:
+    """A child that is an operating system process, in a session of its own.
+
+    It is up once it is `ready`, at once without that; `alive` is asked for as long as it is up. To stop it, its process
+    group gets SIGTERM, and whatever is left of it SIGKILL when `shutdown` runs out. When the command ends, what it has
+    left behind is killed. Exit status 0 is a normal exit, anything else an error, `ProcessFailed`. Every line it writes
+    is a `ProcessOutput` event. `env` is added to our own environment. On Linux nothing that it has started survives it,
+    or us: not by forking, nor by setsid, nor when we die by SIGKILL.
+
+    Raises `BadSpec`.
+    """
+    if isinstance(command, str) or not command or not all(isinstance(part, str) and part for part in command[:1]):
+        raise BadSpec(f"child {id!r}: command must be a list of texts, the program first, not {command!r}")
+    if ready is not None and not isinstance(ready, Ready):
+        ready = Ready(ready)
+    if alive is not None and not isinstance(alive, Alive):
+        alive = Alive(alive)
+    process = Process(tuple(command), ready, alive, dict(env or {}), None if cwd is None else Path(cwd))
+    return ChildSpec(id, process, restart, shutdown=shutdown, significant=significant)

@@ -1,0 +1,257 @@
+"""What a supervisor does about a child that ended: the rules B to F, applied to the mechanism in `_life`.
+
+A restart goes: count it, stop the group, start the group. Where it cannot go on at once (a start failed, a backoff,
+a stuck incarnation in the way) the child gets a `Retry`, which comes back through the inbox, so that calls are
+answered in between (rule D5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import trio
+
+from . import _events as events
+from ._children import Child, Retry
+from ._errors import HeartbeatLost, RestartIntensityExceeded
+from ._exits import Error, Exit, Shutdown, error_of
+from ._incarnation import Incarnation, State
+from ._policy import AutoShutdown, Decision, Restart, RestartWindow, Strategy, decide, group_of
+from ._specs import SupervisorSpec
+
+if TYPE_CHECKING:
+    from ._life import Life
+
+
+class Restarts:
+    """Decides over exits and carries restarts out, inside the loop of its `Life`."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self.window = RestartWindow(life.spec.intensity, life.spec.period)
+        self._timers: set[trio.CancelScope] = set()
+        self._closed = False
+        self._blocked: list[Retry] = []
+
+    # Messages
+
+    async def on_exit(self, incarnation: Incarnation) -> None:
+        """An incarnation is gone. One that is no longer its child's current one was dealt with already (C7, G3)."""
+        child = self._life.child_with(incarnation)
+        if child is None:
+            return
+        child.incarnation = None
+        if incarnation.state is State.STUCK:
+            self._no_longer_stuck(child, incarnation)
+        else:
+            assert incarnation.exit is not None
+            await self._exited(child, incarnation.exit, trio.current_time() - incarnation.since)
+
+    async def on_retry(self, retry: Retry) -> None:
+        """A retry is due; stale if the child was stopped or got another one since (D6)."""
+        await trio.lowlevel.checkpoint()
+        if retry.child.retry is retry:
+            await self._attempt(retry.child, retry.error, counted=retry.counted)
+
+    async def on_silence(self, incarnation: Incarnation, silence: float) -> None:
+        """A child has broken its promise of a heartbeat: stop it, and go on as if it had failed."""
+        child = self._life.child_with(incarnation)
+        if child is None or incarnation.state is not State.UP:
+            return
+        incarnation.emit(events.HeartbeatMissed, silence=silence)
+        lost = HeartbeatLost(f"{child.path} was silent for {silence:g} s")
+        uptime = trio.current_time() - incarnation.since
+        incarnation.kill(Error(lost))
+        await self._life.stop_one(child)
+        await self._exited(child, Error(lost), uptime)
+
+    async def listen(self, incarnation: Incarnation, every: float) -> None:
+        """Watch over a heartbeat; a task beside the child, for as long as it is up."""
+        with self._timer():
+            while incarnation.alive and incarnation.state is State.UP:
+                await trio.sleep_until(incarnation.last_beat + every)
+                silence = trio.current_time() - incarnation.last_beat
+                if silence >= every and incarnation.alive:
+                    self._life.inbox.post((incarnation, silence))
+                    break
+
+    # Decisions
+
+    async def _exited(self, child: Child, exit: Exit, uptime: float) -> None:
+        child.note(exit)
+        backoff = self._life.spec.backoff
+        if backoff is not None and uptime >= backoff.reset_after:
+            child.failures = 0
+        match decide(child.spec.restart, child.spec.on_error, exit):
+            case Decision.RESTART:
+                await self._restart(child, error_of(exit))
+            case Decision.LEAVE:
+                self.settle(child)
+                self._auto_shutdown(child)
+            case Decision.ESCALATE:
+                error = error_of(exit)
+                assert error is not None
+                self._life.emit(events.Escalated, child=child.path, error=error)
+                self._life.escalated_from = child.path
+                self._life.end(Error(error))
+
+    def settle(self, child: Child) -> None:
+        """A child has no task and gets none by itself: its spec stays, or it is forgotten (table B, C8, H1)."""
+        if child.spec.restart is Restart.TEMPORARY or self._life.dynamic or child.doomed:
+            if child.incarnation is not None:
+                child.doomed = True  # stuck: forgotten when it is gone, or its place could be taken
+            else:
+                self._life.forget(child)
+
+    def _auto_shutdown(self, child: Child) -> None:
+        """Rules F2, F3: a significant child has ended by itself and is not restarted."""
+        spec = self._life.spec
+        if not (child.spec.significant and isinstance(spec, SupervisorSpec)):
+            return
+        if spec.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and any(
+            other.spec.significant and other.state is not State.DOWN for other in self._life.children
+        ):
+            return
+        self._life.emit(events.AutoShutdownTriggered, child=child.path)
+        self._life.end(Shutdown())
+
+    # Restarting
+
+    async def _restart(self, child: Child, error: BaseException | None) -> None:
+        """The child needs a restart: now, or after the wait of the backoff."""
+        delay = self._delay(child)
+        if delay is None:
+            await self._attempt(child, error)
+            return
+        await self._stop_group(child)
+        self._retry_later(child, error, delay)
+
+    async def _attempt(self, child: Child, error: BaseException | None, *, counted: bool = False) -> None:
+        """Count the restart, stop the group and start it; or give up (rules C1 to C6, D1, D8)."""
+        child.retry = None
+        if not counted and not self._count(child, error):
+            return
+        group = await self._stop_group(child)
+        stuck = {other.incarnation for other in group if other.incarnation is not None}
+        if stuck:
+            self._blocked.append(self._set_retry(child, error, counted=True, waits_for=stuck))
+            return
+        for member in [member for member in group if not member.doomed]:
+            failure = await self._life.start(member)
+            if failure is not None:
+                await self._start_failed(member, failure)
+                return
+            if member.incarnation is None:
+                self.settle(member)  # ignored
+
+    def _count(self, child: Child, error: BaseException | None) -> bool:
+        """Count a restart; False when it is one too many and the supervisor gives up."""
+        life, window = self._life, self.window
+        if window.add(trio.current_time()):
+            if life.spec.backoff is None:
+                self._announce(child, 0.0, window.count(trio.current_time()))
+            return True
+        life.emit(events.GaveUp, child=child.path, intensity=window.intensity, period=window.period, error=error)
+        life.end(Shutdown(RestartIntensityExceeded(life.path, child.path, window.intensity, window.period, error)))
+        return False
+
+    async def _stop_group(self, child: Child) -> list[Child]:
+        """Stop whoever restarts with the child; temporary ones are forgotten (C4). Returns those to start, in order."""
+        strategy = self._life.spec.strategy if isinstance(self._life.spec, SupervisorSpec) else Strategy.ONE_FOR_ONE
+        if strategy is Strategy.ONE_FOR_ONE:
+            return [child]
+        group: Sequence[Child] = group_of(strategy, list(self._life.children), child)
+        await self._life.stop_all(reversed(group))
+        for member in group:
+            if member is not child and member.spec.restart is Restart.TEMPORARY:
+                self.settle(member)
+        return [member for member in group if member.spec.restart is not Restart.TEMPORARY or member.doomed]
+
+    async def _start_failed(self, child: Child, error: BaseException) -> None:
+        """A restart attempt failed: the next one goes through the inbox and counts as well (D3, D4, D5)."""
+        delay = self._delay(child)
+        if child.incarnation is not None:
+            self._blocked.append(self._set_retry(child, error, waits_for={child.incarnation}))
+        elif delay is not None:
+            await self._stop_group(child)
+            self._retry_later(child, error, delay)
+        else:
+            self._life.inbox.post(self._set_retry(child, error))
+
+    # Retries and timers
+
+    def _set_retry(
+        self,
+        child: Child,
+        error: BaseException | None,
+        *,
+        counted: bool = False,
+        waits_for: set[Incarnation] | None = None,
+    ) -> Retry:
+        child.retry = Retry(child, error, counted, waits_for or set())
+        return child.retry
+
+    def _delay(self, child: Child) -> float | None:
+        """The wait before the child's next restart, or None without a backoff."""
+        backoff = self._life.spec.backoff
+        if backoff is None:
+            return None
+        delay = backoff.delay(child.failures, self._life.tree.random)
+        child.failures += 1
+        return delay
+
+    def _retry_later(self, child: Child, error: BaseException | None, delay: float) -> None:
+        retry = self._set_retry(child, error)
+        self._announce(child, delay, self.window.count(trio.current_time()) + 1)
+        self._life.spawn(self._post_later, delay, retry)
+
+    async def _post_later(self, delay: float, retry: Retry) -> None:
+        with self._timer():
+            await trio.sleep(delay)
+            self._life.inbox.post(retry)
+
+    @contextlib.contextmanager
+    def _timer(self) -> Iterator[None]:
+        with trio.CancelScope() as scope:
+            self._timers.add(scope)
+            try:
+                if self._closed:
+                    scope.cancel()
+                yield
+            finally:
+                self._timers.discard(scope)
+
+    def close(self) -> None:
+        """Nothing is restarted any more."""
+        self._closed = True
+        for scope in self._timers:
+            scope.cancel()
+
+    def _no_longer_stuck(self, child: Child, incarnation: Incarnation) -> None:
+        """A stuck child has ended after all: what waited for it can go on."""
+        if child.doomed:
+            self._life.forget(child)
+        for retry in self._blocked:
+            retry.waits_for.discard(incarnation)
+            if not retry.waits_for:
+                self._life.inbox.post(retry)
+        self._blocked = [retry for retry in self._blocked if retry.waits_for]
+
+    def _announce(self, child: Child, delay: float, restarts: int) -> None:
+        self._life.tree.emit(
+            events.RestartScheduled,
+            child.path,
+            self._life.tree.attempts(child.path) + 1,
+            delay=delay,
+            restarts=restarts,
+            intensity=self.window.intensity,
+            period=self.window.period,
+        )
+
+    def point_out_unreachable_limit(self) -> None:
+        """A backoff that makes the restart limit an empty promise is worth an event."""
+        backoff, window = self._life.spec.backoff, self.window
+        if backoff is not None and not backoff.reaches(window.intensity, window.period):
+            self._life.emit(events.BackoffNeverGivesUp, intensity=window.intensity, period=window.period)

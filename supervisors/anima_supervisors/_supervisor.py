@@ -1,0 +1,244 @@
+"""The supervisor as its users hold it: the management calls, tasks, the snapshot, the stop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextvars import copy_context
+from typing import TypeVar, cast
+
+import trio
+
+from ._children import Child
+from ._errors import ChildNotFound
+from ._exits import Exit, Shutdown
+from ._inbox import Call
+from ._incarnation import Incarnation, State
+from ._life import Life
+from ._management import ChildInfo, Counts, Management, StartResult
+from ._policy import Restart
+from ._snapshot import Snapshot
+from ._specs import AnySupervisorSpec, Args, ChildSpec
+from ._tasks import Failure, MappedStream, Mapping, Running, Success
+from ._tree import Tree
+
+T = TypeVar("T")
+I = TypeVar("I")
+
+
+class Supervisor:
+    """A running supervisor. Made by `open_supervisor` and by its parents, never directly.
+
+    The management calls go through the supervisor's inbox, one at a time, and wait without limit while it is busy
+    starting, stopping or restarting: put a `trio.fail_after` around one that must not. Each is a checkpoint.
+    Cancelled before the supervisor has taken it, a call has no effect; what a cancellation does later is said at each.
+    Each raises `SupervisorStopped` if the supervisor ends first, and `SupervisorDeadlock` when it comes from a child
+    that the supervisor is starting or stopping, and would wait for itself.
+
+    A restarted supervisor is a new object: keep paths, and `find` it again.
+    """
+
+    def __init__(self, spec: AnySupervisorSpec, incarnation: Incarnation, tree: Tree) -> None:
+        self._incarnation = incarnation
+        self._tree = tree
+        self._life = Life(spec, incarnation.path, tree, self._make_inner)
+        self._management = Management(self._life)
+
+    def _make_inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> Supervisor:
+        return Supervisor(spec, incarnation, self._tree)
+
+    def __repr__(self) -> str:
+        return f"<Supervisor {self.path} #{self._incarnation.number} {self._incarnation.state.value}>"
+
+    @property
+    def path(self) -> str:
+        """The ids from the root to here, joined by `/`."""
+        return self._incarnation.path
+
+    @property
+    def spec(self) -> AnySupervisorSpec:
+        """What it was started from."""
+        return self._life.spec
+
+    @property
+    def exit(self) -> Exit | None:
+        """Why it ended, or is ending; None as long as it goes on."""
+        return self._incarnation.exit or self._life.ending
+
+    # Management calls
+
+    async def start_child(self, child: ChildSpec | Args) -> StartResult:
+        """Start a new child, as the last of the order; wait until it is up or ignored.
+
+        A dynamic supervisor with a template takes `Args`, any other takes a `ChildSpec`. Raises `BadSpec`,
+        `ChildAlreadyStarted`, `ChildAlreadyPresent`, `MaxChildrenReached`, and `ChildStartFailed`, after which the
+        spec is not kept. Cancelled during the start, the start is cancelled and the child forgotten.
+        """
+        context = copy_context()
+        return await self._call(lambda call: self._management.start_child(call, child, context))
+
+    async def restart_child(self, id: str) -> StartResult:
+        """Start a child that is down, at its old place; this does not count as a restart.
+
+        Raises `ChildNotFound`, `ChildRunning`, `ChildRestarting`, `UnsupportedByDynamic`, and `ChildStartFailed`, after
+        which it is still down. Cancelled during the start, the start is cancelled and the child is down.
+        """
+        return await self._call(lambda call: self._management.restart_child(call, id))
+
+    async def terminate_child(self, id: str) -> None:
+        """Stop a child and wait until it is gone; it comes back by `restart_child` or with its group only.
+
+        A child that is down, or that waits for a restart, is down afterwards. A temporary child is forgotten, and so is
+        every child of a dynamic supervisor. Raises `ChildNotFound`, and `ChildStuck` when it is still alive 1 s after
+        its bound. Cancelled once it is taken, the stop is completed all the same.
+        """
+        await self._call(lambda call: self._management.terminate_child(call, id))
+
+    async def delete_child(self, id: str) -> None:
+        """Forget a child that is down.
+
+        Raises `ChildNotFound`, `ChildRunning`, `ChildRestarting`, `UnsupportedByDynamic`.
+        """
+        await self._call(lambda call: self._management.delete_child(call, id))
+
+    async def which_children(self) -> list[ChildInfo]:
+        """The children in start order (OTP lists the newest first)."""
+        return await self._call(self._management.which_children)
+
+    async def count_children(self) -> Counts:
+        """How many children there are, by what they are."""
+        return await self._call(self._management.count_children)
+
+    async def get_childspec(self, id: str) -> ChildSpec:
+        """The spec of a child. Raises `ChildNotFound`."""
+        return await self._call(lambda call: self._management.get_childspec(call, id))
+
+    async def _call(self, work: Callable[[Call], Awaitable[T]]) -> T:
+        return cast(T, await self._life.call(work))
+
+    # Tasks
+
+    async def run_task(
+        self, function: Callable[..., Awaitable[T]], *args: object, name: str = "task"
+    ) -> Success[T] | Failure:
+        """Run `function(*args)` as a temporary child and wait for it; its result, or how it failed, is the value.
+
+        Nothing that the function raises comes out of here. Raises `MaxChildrenReached`. Cancelled, the task is stopped
+        too, without waiting for its end.
+        """
+        running = Running(function, args)
+        spec = ChildSpec(name, running.run, Restart.TEMPORARY)
+        context = copy_context()
+        incarnation = await self._call(lambda call: self._management.start_task(call, spec, context))
+        try:
+            await running.ended.wait()
+        finally:
+            if not running.ended.is_set() and not self._life.closed:
+                # The caller is gone in a moment: nobody waits for the answer of this call.
+                id = incarnation.id
+                self._life.post_call(Call(lambda call: self._management.terminate_child(call, id), None))
+        assert incarnation.exit is not None
+        return running.outcome(incarnation.exit)
+
+    @contextlib.asynccontextmanager
+    async def map_stream(
+        self, function: Callable[[I], Awaitable[T]], items: AsyncIterable[I] | Iterable[I], *, limit: int
+    ) -> AsyncIterator[MappedStream[T]]:
+        """Run `function` for each item as a task under this supervisor, and iterate over the outcomes in order.
+
+        At most `limit` items are under way at a time, and no more than twice as many taken ahead of the reader. Leaving
+        the block stops what is still running.
+        """
+        mapping = Mapping(self, function, items, limit)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mapping.feed)
+            yield mapping.stream
+            nursery.cancel_scope.cancel()
+
+    # The tree
+
+    def find(self, path: str) -> Supervisor:
+        """The living supervisor at `path`, relative to this one: ids joined by `/`. Raises `ChildNotFound`."""
+        here = self
+        for id in path.split("/") if path else ():
+            child = here._life.children.get(id)
+            inner = child.incarnation.supervisor if child is not None and child.incarnation is not None else None
+            if not isinstance(inner, Supervisor):
+                raise ChildNotFound(f"{self.path}/{path}")
+            here = inner
+        return here
+
+    def snapshot(self) -> Snapshot:
+        """The tree from here on, as it is at this moment. Does not wait."""
+        return self._snapshot(last_error=None)
+
+    def _snapshot(self, last_error: str | None) -> Snapshot:
+        window = self._life.restarts.window
+        return Snapshot(
+            path=self.path,
+            kind="supervisor",
+            state=self._incarnation.state if self._incarnation.alive else State.DOWN,
+            incarnation=self._incarnation.number,
+            uptime=_uptime(self._incarnation),
+            last_error=last_error,
+            restarts=window.count(trio.current_time()),
+            intensity=window.intensity,
+            period=window.period,
+            children=tuple(self._snapshot_of(child) for child in self._life.children),
+        )
+
+    def _snapshot_of(self, child: Child) -> Snapshot:
+        incarnation = child.incarnation
+        if incarnation is not None and isinstance(incarnation.supervisor, Supervisor):
+            return incarnation.supervisor._snapshot(child.last_error)
+        return Snapshot(
+            path=child.path,
+            kind=child.kind,
+            state=child.state,
+            incarnation=self._tree.attempts(child.path),
+            uptime=None if incarnation is None else _uptime(incarnation),
+            last_error=child.last_error,
+        )
+
+    # Ending
+
+    def stop(self, reason: Exit = Shutdown()) -> None:
+        """Stop the children in reverse order and end with `reason`. Does not wait; a child may call it on its own.
+
+        Under a parent the exit is judged like any other: a permanent supervisor that was stopped so is restarted.
+        """
+        self._life.stop(reason)
+
+    async def wait_ended(self) -> Exit:
+        """Wait until the supervisor has ended, all its children before it; why."""
+        await self._life.ended_event.wait()
+        assert self._incarnation.exit is not None
+        return self._incarnation.exit
+
+    # What it is to its own incarnation
+
+    async def run(self, incarnation: Incarnation) -> Exit:
+        """Not for users: the task of this supervisor."""
+        return await self._life.run(incarnation)
+
+    def body_scope(self) -> trio.CancelScope:
+        """Not for users: a scope for the block of the root, cancelled when its children have stopped."""
+        scope = trio.CancelScope()
+        if self._life.closed:
+            scope.cancel(reason=f"{self.path} has ended")
+        else:
+            self._life.on_close.append(lambda: scope.cancel(reason=f"{self.path} has ended"))
+        return scope
+
+    @property
+    def escalated_from(self) -> str | None:
+        """Not for users: the path of the child whose error was escalated."""
+        return self._life.escalated_from
+
+    def hurry(self) -> None:
+        """Not for users: an outer cancellation waits for the stop; bounds without end become the tree's grace."""
+        self._life.hurry()
+
+
+def _uptime(incarnation: Incarnation) -> float | None:
+    return trio.current_time() - incarnation.since if incarnation.was_up else None
