@@ -1,1 +1,40 @@
-"""To come."""
+"""The command line. Commands are imported when they are called: `anima --help` needs click and nothing else."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from anima import __version__
+
+#: Each command with its module, whose function of the same name it is, and its line in the help.
+COMMANDS = {
+    "supervise": ("anima.cli._supervise", "Run a supervision tree from a TOML file."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="anima %(version)s")
+def main() -> None:
+    """Anima: a home that AI agents live in."""
+
+
+__all__ = ["main"]

@@ -77,6 +77,8 @@ from ._specs import (
     SpecFactory,
     StopPolicy,
     SupervisorSpec,
+    given_parameters,
+    unreachable_limits,
 )
 from ._supervisor import Supervisor
 from ._tasks import Failure, MappedStream, Success
@@ -164,6 +166,8 @@ __all__ = [
     "UnsupportedByDynamic",
     "Up",
     "describe",
+    "given_parameters",
     "open_supervisor",
     "process_child",
+    "unreachable_limits",
 ]

@@ -29,7 +29,7 @@ from ._specs import (
     Kill,
     SpecFactory,
     SupervisorSpec,
-    takes,
+    given_parameters,
 )
 from ._tree import Tree
 
@@ -190,7 +190,7 @@ class Incarnation:
                 return await self.supervisor.run(self)
             case _:
                 assert callable(start)
-                named = self._spec.takes if start is self._spec.start else takes(start)
+                named = self._spec.takes if start is self._spec.start else given_parameters(start)
                 if "task_status" not in named and self.state is State.STARTING:
                     self.started()
                 await _unprotected(start, **self._given(named))

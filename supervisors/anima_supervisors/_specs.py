@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from types import CodeType, MappingProxyType
 from typing import Any
 
@@ -93,7 +93,7 @@ class ChildSpec:
 
     @takes.default
     def _named_parameters(self) -> frozenset[str]:
-        return takes(self.start) if self.runs_a_task else frozenset()
+        return given_parameters(self.start) if self.runs_a_task else frozenset()
 
     @property
     def runs_a_task(self) -> bool:
@@ -142,13 +142,13 @@ class ChildSpec:
                 refuse("on_error asks to restart, but a temporary child never is; make it transient")
 
 
-def takes(start: Any) -> frozenset[str]:
+def given_parameters(start: Any) -> frozenset[str]:
     """Which of `GIVEN` a callable names as keyword parameters. `**kwargs` names nothing.
 
     Reads the code object where there is one: `inspect.signature` costs more than starting the child.
     """
     if isinstance(start, functools.partial):
-        return takes(start.func) - start.keywords.keys()
+        return given_parameters(start.func) - start.keywords.keys()
     function = getattr(start, "__func__", start)
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType) and not hasattr(function, "__wrapped__"):
@@ -261,10 +261,11 @@ class Args:
         return attrs.evolve(template, id=id, start=functools.partial(start, *self.args, **self.kwargs))
 
 
-def walk(spec: AnySupervisorSpec, path: str) -> Iterable[tuple[str, AnySupervisorSpec]]:
-    """Every supervisor's spec at and below `spec`, with its path."""
-    yield path, spec
+def unreachable_limits(spec: AnySupervisorSpec, path: str) -> Iterator[str]:
+    """The paths, at and below `path`, of supervisors whose backoff waits so long that they never give up."""
+    if spec.backoff is not None and not spec.backoff.reaches(spec.intensity, spec.period):
+        yield path
     if isinstance(spec, SupervisorSpec):
         for child in spec.children:
             if isinstance(child.start, SupervisorSpec | DynamicSupervisorSpec):
-                yield from walk(child.start, f"{path}/{child.id}")
+                yield from unreachable_limits(child.start, f"{path}/{child.id}")

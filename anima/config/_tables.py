@@ -1,0 +1,101 @@
+"""The tables of a tree file, as frozen data: what stands in the TOML, nothing computed.
+
+The docstrings' last lines are what the reference of the keys is made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from anima_supervisors import After, AutoShutdown, Backoff, Never, Restart, StopPolicy, Strategy
+
+from ._values import Duration
+
+
+@attrs.frozen(kw_only=True)
+class BackoffTable:
+    """A growing, random wait before each restart."""
+
+    initial: Duration = Duration(0.2)
+    maximum: Duration = Duration(30)
+    factor: float = 2.0
+    jitter: float = 1.0
+    reset_after: Duration = Duration(60)
+
+    def backoff(self) -> Backoff:
+        """Raises `BadSpec`."""
+        return Backoff(self.initial, self.maximum, self.factor, self.jitter, self.reset_after)
+
+
+@attrs.frozen(kw_only=True)
+class SupervisorTable:
+    """`[supervisors.NAME]`: starts its children in order, restarts them by its strategy, stops them in reverse."""
+
+    children: tuple[str, ...]
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    intensity: int = 3
+    period: Duration = Duration(5)
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    backoff: BackoffTable | None = None
+    restart: Restart = Restart.PERMANENT
+    shutdown: StopPolicy = Never()
+    significant: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class TaskTable:
+    """`[tasks.NAME]`: an async callable, `module:name`, called with `args` as keywords."""
+
+    start: str
+    args: Mapping[str, Any] = attrs.field(factory=dict)
+    restart: Restart = Restart.PERMANENT
+    shutdown: StopPolicy = After(5.0)
+    significant: bool = False
+    start_timeout: Duration | None = None
+    heartbeat: Duration | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ReadyTable:
+    """When a process is up: exactly one of `http` (a URL answers 200), `port` (of `host`) or `line` (a pattern)."""
+
+    http: str | None = None
+    port: int | None = None
+    line: str | None = None
+    host: str = "127.0.0.1"
+    timeout: Duration = Duration(30)
+    every: Duration = Duration(0.1)
+
+
+@attrs.frozen(kw_only=True)
+class AliveTable:
+    """What a process must go on answering: exactly one of `http` (a URL answers 200) or `port` (of `host`)."""
+
+    http: str | None = None
+    port: int | None = None
+    host: str = "127.0.0.1"
+    timeout: Duration = Duration(2)
+    every: Duration = Duration(5)
+    failures: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class ProcessTable:
+    """`[processes.NAME]`: an operating system process. `python` is the interpreter that runs anima."""
+
+    command: tuple[str, ...]
+    ready: ReadyTable | None = None
+    alive: AliveTable | None = None
+    env: Mapping[str, str] = attrs.field(factory=dict)
+    cwd: Path = Path()
+    restart: Restart = Restart.PERMANENT
+    shutdown: StopPolicy = After(5.0)
+    significant: bool = False
+
+
+#: The sections of a tree file that hold children, and what stands in each. Later floors add theirs.
+SECTIONS: Mapping[str, type] = {"supervisors": SupervisorTable, "tasks": TaskTable, "processes": ProcessTable}

@@ -1,0 +1,155 @@
+"""Values of configuration files: strictly typed, durations with units, words from a list. Built on cattrs."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+import attrs
+from cattrs import Converter
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+
+from anima_supervisors import After, Kill, Never, StopPolicy
+
+from ._errors import Problem, nearest
+
+T = TypeVar("T")
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+class Duration(float):
+    """Seconds, written as a text with a unit: `250ms`, `30s`, `5m`, `1h`."""
+
+
+class BadValue(ValueError):
+    """A value of a wrong type or outside of what is allowed; the text says what is expected."""
+
+    def __init__(self, what: str, hint: str | None = None) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+def parse_duration(value: object) -> Duration:
+    """Seconds from a text like `250ms`, `30s`, `5m`, `1h`. Raises `BadValue`."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        hint = f'write "{value:g}s"' if isinstance(value, int | float) and not isinstance(value, bool) else None
+        raise BadValue(f'must be a duration like "250ms", "30s" or "5m", not {value!r}', hint)
+    return Duration(float(match[1]) * _UNITS[match[2]])
+
+
+def parse_stop_policy(value: object) -> StopPolicy:
+    """`kill`, `never`, or a duration. Raises `BadValue`."""
+    match value:
+        case "kill":
+            return Kill()
+        case "never":
+            return Never()
+        case _:
+            try:
+                return After(parse_duration(value))
+            except BadValue as error:
+                raise BadValue(
+                    f'must be a duration like "5s", or "kill", or "never", not {value!r}', error.hint
+                ) from None
+
+
+def _exact(kind: type, words: str) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise BadValue(f"must be {words}, not {value!r}")
+        return value
+
+    return structure
+
+
+def _number(value: Any, _: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValue(f"must be a number, not {value!r}")
+    return float(value)
+
+
+def _word(value: Any, kind: type[enum.Enum]) -> enum.Enum:
+    words = [member.value for member in kind]
+    if value not in words:
+        hint = nearest(value, words) if isinstance(value, str) else None
+        raise BadValue(f"must be one of {', '.join(words)}, not {value!r}", hint)
+    return kind(value)
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _make_converter() -> Converter:
+    """A converter that never coerces: what has another type than asked for is an error."""
+    converter = Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(str, _exact(str, "a text"))
+    converter.register_structure_hook(int, _exact(int, "a whole number"))
+    converter.register_structure_hook(bool, _exact(bool, "true or false"))
+    converter.register_structure_hook(float, _number)
+    converter.register_structure_hook(Duration, lambda value, _: parse_duration(value))
+    converter.register_structure_hook(Path, lambda value, _: Path(_exact(str, "a text")(value, str)))
+    converter.register_structure_hook_func(lambda kind: kind == StopPolicy, lambda value, _: parse_stop_policy(value))
+    converter.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum), _word)
+
+    @converter.register_structure_hook_factory(_is_tuple)
+    def list_of(kind: Any) -> Callable[[Any, Any], Any]:
+        (item, _) = get_args(kind)
+
+        def structure(value: Any, _: Any) -> Any:
+            if not isinstance(value, list):
+                raise BadValue(f"must be a list, not {value!r}")
+            many: Any = list.__class_getitem__(item)
+            return tuple(converter.structure(value, many))
+
+        return structure
+
+    @converter.register_structure_hook_factory(attrs.has)
+    def table_of(kind: Any) -> Callable[[Any, Any], Any]:
+        inner = converter.gen_structure_attrs_fromdict(kind)
+
+        def structure(value: Any, _: Any) -> Any:
+            if not isinstance(value, dict):
+                raise BadValue(f"must be a table, not {value!r}")
+            return inner(value, kind)
+
+        return structure
+
+    return converter
+
+
+def structure(value: object, kind: type[T], key: str, problems: list[Problem]) -> T | None:
+    """`value` as a frozen `kind`; or None, with everything that is wrong added to `problems`."""
+    try:
+        # A converter caches per class and is cheap to make: no state outlives the call.
+        return _make_converter().structure(value, kind)
+    except Exception as error:
+        problems.extend(_problems(error, key))
+        return None
+
+
+def _problems(error: BaseException, key: str) -> Iterator[Problem]:
+    match error:
+        case ClassValidationError() | IterableValidationError():
+            noted, bare = error.group_exceptions()
+            for inner, note in noted:
+                name = note.name if hasattr(note, "name") else note.index
+                yield from _problems(inner, f"{key}[{name}]" if isinstance(name, int) else f"{key}.{name}")
+            for inner in bare:
+                yield from _problems(inner, key)
+        case ForbiddenExtraKeysError():
+            valid = [field.name for field in attrs.fields(error.cl)]
+            for name in sorted(error.extra_fields):
+                yield Problem(f"{key}.{name}", "unknown key", nearest(name, valid))
+        case KeyError():
+            yield Problem(f"{key}.{error.args[0]}", "is missing")
+        case BadValue():
+            yield Problem(key, str(error), error.hint)
+        case _:
+            yield Problem(key, str(error))

@@ -1,0 +1,55 @@
+"""A snapshot as a table for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+from rich.text import Text
+
+from anima_supervisors import Snapshot, State
+
+_COLOURS = {
+    State.UP: "green",
+    State.STARTING: "yellow",
+    State.RESTARTING: "yellow",
+    State.STOPPING: "cyan",
+    State.STUCK: "bold red",
+    State.DOWN: "dim",
+}
+#: Of a supervisor with more children than this only the first ones are shown.
+SHOWN_CHILDREN = 20
+
+
+def table(snapshot: Snapshot) -> Table:
+    """State, incarnation, restarts in the window against the limit, uptime and last error of every node."""
+    drawn = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("tree", "state", "#", "restarts", "uptime", "last error"):
+        drawn.add_column(name, no_wrap=True, overflow="ellipsis")
+    for prefix, node in _rows(snapshot, "", ""):
+        restarts = "" if node.restarts is None else f"{node.restarts}/{node.intensity} in {node.period:g}s"
+        drawn.add_row(
+            Text(prefix, style="dim") + Text(node.id, style="bold" if node.kind == "supervisor" else ""),
+            Text(node.state.value, style=_COLOURS[node.state]),
+            str(node.incarnation),
+            Text(restarts, style="yellow" if node.restarts else "dim"),
+            "" if node.uptime is None else _duration(node.uptime),
+            Text(node.last_error or "", style="red"),
+        )
+    return drawn
+
+
+def _rows(node: Snapshot, first: str, rest: str) -> Iterator[tuple[str, Snapshot]]:
+    yield first, node
+    shown = node.children[:SHOWN_CHILDREN]
+    for child in shown:
+        last = child is shown[-1]
+        yield from _rows(child, f"{rest}{'└─ ' if last else '├─ '}", f"{rest}{'   ' if last else '│  '}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"

@@ -1,0 +1,114 @@
+"""Where the events of a running tree go: a file of JSON lines, the log, the live view, the summary.
+
+All of it is called in the hook's thread: a paused terminal, a full pipe or a slow disk holds up that thread and never
+the tree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from anima_supervisors import Event, Snapshot
+
+from ._lines import Lines
+from ._record import record
+
+if TYPE_CHECKING:
+    import loguru
+    from rich.console import Console
+    from rich.live import Live
+
+
+class JsonLines:
+    """Appends each event to a file, as one JSON object a line. Raises `OSError` when the file cannot be opened."""
+
+    def __init__(self, file: Path) -> None:
+        self._stream = file.open("a", encoding="utf-8", buffering=1)
+
+    def __call__(self, event: Event) -> None:
+        self._stream.write(json.dumps(record(event), ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class Log:
+    """Writes each event as a line for people or, with `json_format`, as its record. `verbose`: debug lines too."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool, json_format: bool) -> None:
+        self._lines = Lines()
+        self._json_format = json_format
+        self._verbose = verbose
+        self._stream = stream
+        self._logger = _logger(self._write, verbose=verbose, colour=stream.isatty())
+        self.print: Callable[[str], Any] | None = None  # set by a live view, above which the log scrolls
+
+    def _write(self, text: str) -> None:
+        if self.print is not None:
+            self.print(text.rstrip("\n"))
+        else:
+            self._stream.write(text)
+            self._stream.flush()
+
+    def __call__(self, event: Event) -> None:
+        line = self._lines.line(event)
+        if self._json_format:
+            if self._verbose or line.level != "DEBUG":
+                self._write(json.dumps({"level": line.level, **record(event)}, ensure_ascii=False) + "\n")
+            return
+        self._logger.log(line.level, "{}", line.text if line.detail is None else f"{line.text}\n{line.detail}")
+
+
+def _logger(write: Callable[[str], None], *, verbose: bool, colour: bool) -> loguru.Logger:
+    from loguru import logger
+
+    logger.remove()
+    logger.add(
+        write,
+        level="DEBUG" if verbose else "INFO",
+        format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {message}",
+        colorize=colour,
+        backtrace=False,
+        diagnose=False,
+    )
+    return logger
+
+
+class LiveView:
+    """The tree on the terminal, drawn from the last snapshot; the log scrolls above it."""
+
+    def __init__(self, stream: TextIO, log: Log) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console: Console = Console(file=stream)
+        self._snapshot: Snapshot | None = None
+        # Rich redraws in a thread of its own, and takes its lock for the log's lines too.
+        self._live: Live = Live(
+            console=self._console, get_renderable=self._render, refresh_per_second=4, transient=True
+        )
+        log.print = self._print
+
+    def _print(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text.from_ansi(text), soft_wrap=True)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Take note of the tree as it is now; never blocks."""
+        self._snapshot = snapshot
+
+    def start(self) -> None:
+        """Begin to draw; does nothing the second time."""
+        self._live.start()
+
+    def stop(self) -> None:
+        self._live.stop()
+
+    def _render(self) -> Any:
+        from ._drawing import table
+
+        return table(self._snapshot) if self._snapshot is not None else ""
