@@ -145,6 +145,11 @@ class Incarnation:
         return self.exit is None
 
     @property
+    def over(self) -> bool:
+        """Nothing more is to be waited for: it has ended, or is stuck."""
+        return self.exit is not None or self.state is State.STUCK
+
+    @property
     def id(self) -> str:
         return self._spec.id
 

@@ -21,7 +21,7 @@ from ._errors import ChildStartFailed, StartTimeout, SupervisorDeadlock, Supervi
 from ._exits import Error, Exit, Shutdown
 from ._inbox import Call, Inbox, Parking
 from ._incarnation import Incarnation, InnerSupervisor, State, incarnation_of
-from ._restarts import Restarts
+from ._restarts import Restarts, Silence
 from ._specs import AnySupervisorSpec, DynamicSupervisorSpec, SupervisorSpec
 from ._tree import Tree
 
@@ -118,18 +118,21 @@ class Life:
 
     async def _serve(self) -> None:
         while self.ending is None:
-            message = await self.inbox.get()
-            match message:
-                case Incarnation():
-                    await self.restarts.on_exit(message)
-                case Retry():
-                    await self.restarts.on_retry(message)
-                case Call():
-                    if not message.abandoned:
-                        await message.execute()
-                    self._calls.pop(message, None)
-                case _:
-                    await self.restarts.on_silence(*message)
+            # No name for the message here: it would keep a dead incarnation alive until the next one comes.
+            await self._take(await self.inbox.get())
+
+    async def _take(self, message: object) -> None:
+        match message:
+            case Incarnation():
+                await self.restarts.on_exit(message)
+            case Retry():
+                await self.restarts.on_retry(message)
+            case Silence():
+                await self.restarts.on_silence(message)
+            case Call():
+                if not message.abandoned:
+                    await message.execute()
+                self._calls.pop(message, None)
 
     def end(self, exit: Exit) -> None:
         """End the life for this reason, unless it is ending already. Called in the loop."""
@@ -219,7 +222,7 @@ class Life:
         else:
             if abandoned is not None:
                 abandoned.on_abandon = lambda: self._cancel_start(incarnation)
-            await self._until(incarnation, lambda: incarnation.was_up or not incarnation.alive)
+            await self._until(incarnation, lambda: incarnation.was_up or incarnation.over)
         if incarnation.fatal:
             await trio.lowlevel.checkpoint()  # the nursery has been cancelled: nothing else is to be done here
         if incarnation.was_up:
@@ -263,7 +266,7 @@ class Life:
             return True
         self._begin_stop(child)
         if incarnation.alive and incarnation.state is State.STOPPING:
-            await self._until(incarnation, lambda: not incarnation.alive or incarnation.state is State.STUCK)
+            await self._until(incarnation, lambda: incarnation.over)
         if incarnation.alive:
             return False
         child.incarnation = None

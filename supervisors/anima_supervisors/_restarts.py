@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import attrs
 import trio
 
 from . import _events as events
@@ -23,6 +24,14 @@ from ._specs import SupervisorSpec
 
 if TYPE_CHECKING:
     from ._life import Life
+
+
+@attrs.frozen(eq=False)
+class Silence:
+    """A message: a child has not called its `beat` for so many seconds."""
+
+    incarnation: Incarnation
+    seconds: float
 
 
 class Restarts:
@@ -55,8 +64,9 @@ class Restarts:
         if retry.child.retry is retry:
             await self._attempt(retry.child, retry.error, counted=retry.counted)
 
-    async def on_silence(self, incarnation: Incarnation, silence: float) -> None:
+    async def on_silence(self, broken: Silence) -> None:
         """A child has broken its promise of a heartbeat: stop it, and go on as if it had failed."""
+        incarnation, silence = broken.incarnation, broken.seconds
         child = self._life.child_with(incarnation)
         if child is None or incarnation.state is not State.UP:
             return
@@ -74,7 +84,7 @@ class Restarts:
                 await trio.sleep_until(incarnation.last_beat + every)
                 silence = trio.current_time() - incarnation.last_beat
                 if silence >= every and incarnation.alive:
-                    self._life.inbox.post((incarnation, silence))
+                    self._life.inbox.post(Silence(incarnation, silence))
                     break
 
     # Decisions
