@@ -88,7 +88,13 @@ async def open_supervisor(
                     with supervisor.body_scope():
                         yield supervisor
                 except BaseException as error:
-                    errors.append(error)  # raised below, when the tree has stopped
+                    # A cancellation goes on at once: only the scopes around know whose it is, and the nursery's own is
+                    # one of them. All else is raised below, when the tree has stopped.
+                    cancelled, rest = _split(error)
+                    if rest is not None:
+                        errors.append(rest)
+                    if cancelled is not None:
+                        raise cancelled  # noqa: B904 -- it is `error`, or the part of it
                 supervisor.stop()
     except BaseExceptionGroup as group:
         errors.extend(leaves(group))
@@ -117,6 +123,13 @@ def _error_for(incarnation: Incarnation) -> BaseException | None:
             return error
         case _:
             return None
+
+
+def _split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """The cancellations in an error, and all else in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)
+    return (error, None) if isinstance(error, trio.Cancelled) else (None, error)
 
 
 def _raise(errors: Sequence[BaseException]) -> None:

@@ -1,0 +1,445 @@
+"""Restarts: backoff, restart by error, heartbeats, escalation, and the faults that no trace of OTP can show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from anima_supervisors import (
+    After,
+    Args,
+    AutoShutdown,
+    AutoShutdownTriggered,
+    Backoff,
+    BackoffNeverGivesUp,
+    BadSpec,
+    ChildNotFound,
+    ChildSpec,
+    ChildStartFailed,
+    DynamicSupervisorSpec,
+    Error,
+    Escalated,
+    Exited,
+    GaveUp,
+    HeartbeatLost,
+    HeartbeatMissed,
+    Inline,
+    OnError,
+    Restart,
+    RestartIntensityExceeded,
+    RestartScheduled,
+    Started,
+    StartFailed,
+    State,
+    Strategy,
+    Supervisor,
+    SupervisorSpec,
+    open_supervisor,
+)
+from anima_supervisors.testing import EventLog, OnStop, Puppet, Start, check_log, held
+
+FLAT = Backoff(1.0, 1.0, 1.0, 0.0)  # each wait is one second
+
+
+def states(supervisor: Supervisor) -> list[State]:
+    return [node.state for node in supervisor.snapshot().children]
+
+
+# Backoff
+
+
+async def test_without_a_backoff_a_restart_takes_no_time(autojump_clock: MockClock) -> None:
+    puppet = Puppet()
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", puppet.run)])):
+        before = trio.current_time()
+        puppet.fail()
+        await wait_all_tasks_blocked()
+        assert puppet.attempts == 2
+        assert trio.current_time() == before
+
+
+async def test_a_backoff_waits_longer_after_each_failure_and_starts_anew_after_a_stable_time(
+    mock_clock: MockClock,
+) -> None:
+    log = EventLog()
+    puppet = Puppet()
+    backoff = Backoff(1.0, 60.0, 2.0, 0.0, reset_after=100.0)
+    spec = SupervisorSpec(intensity=9, period=1000, backoff=backoff, children=[ChildSpec("a", puppet.run)])
+    async with open_supervisor(spec, on_event=Inline(log)) as supervisor:
+        for stable in (0.0, 0.0, 0.0, 100.0, 0.0):
+            mock_clock.jump(stable)
+            puppet.fail()
+            await wait_all_tasks_blocked()
+            assert states(supervisor) == [State.RESTARTING]
+            mock_clock.jump(log.of(RestartScheduled)[-1].delay)
+            await wait_all_tasks_blocked()
+            assert states(supervisor) == [State.UP]
+    assert [event.delay for event in log.of(RestartScheduled)] == [1.0, 2.0, 4.0, 1.0, 2.0]
+
+
+async def test_the_randomness_of_a_backoff_is_passed_in(mock_clock: MockClock) -> None:
+    delays = []
+    for _ in range(2):
+        log, puppet = EventLog(), Puppet()
+        spec = SupervisorSpec(backoff=Backoff(1.0, 60.0), children=[ChildSpec("a", puppet.run)])
+        async with open_supervisor(spec, on_event=Inline(log), random=Random(7)):
+            puppet.fail()
+            await wait_all_tasks_blocked()
+        delays.append(log.of(RestartScheduled)[0].delay)
+    assert delays[0] == delays[1]
+    assert 0 < delays[0] < 1
+
+
+async def test_in_a_group_restart_with_backoff_the_siblings_stop_at_once_and_only_the_start_waits(
+    mock_clock: MockClock,
+) -> None:
+    log = EventLog()
+    named = {id: Puppet() for id in "abc"}
+    spec = SupervisorSpec(
+        strategy=Strategy.ONE_FOR_ALL,
+        backoff=FLAT,
+        children=[ChildSpec(id, puppet.run) for id, puppet in named.items()],
+    )
+    async with open_supervisor(spec, on_event=Inline(log)) as supervisor:
+        named["b"].fail()
+        await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.DOWN, State.RESTARTING, State.DOWN]
+        mock_clock.jump(1.0)
+        await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.UP] * 3
+    check_log(log.events)
+
+
+async def test_while_a_child_waits_for_its_restart_calls_are_answered_and_terminate_ends_the_wait(
+    mock_clock: MockClock,
+) -> None:
+    puppet = Puppet()
+    spec = SupervisorSpec(backoff=FLAT, children=[ChildSpec("a", puppet.run)])
+    async with open_supervisor(spec) as supervisor:
+        puppet.fail()
+        await wait_all_tasks_blocked()
+        assert (await supervisor.count_children()).active == 0
+        await supervisor.terminate_child("a")
+        assert states(supervisor) == [State.DOWN]
+        mock_clock.jump(10)
+        await wait_all_tasks_blocked()
+        assert puppet.attempts == 1
+        await supervisor.restart_child("a")
+        assert puppet.attempts == 2
+
+
+async def test_a_stop_ends_the_wait_of_a_backoff(autojump_clock: MockClock) -> None:
+    puppet = Puppet()
+    spec = SupervisorSpec(backoff=Backoff(3600, 3600), children=[ChildSpec("a", puppet.run)])
+    async with open_supervisor(spec):
+        puppet.fail()
+        await wait_all_tasks_blocked()
+        before = trio.current_time()
+    assert trio.current_time() == before
+
+
+async def test_with_backoff_an_attempt_counts_when_it_is_made(mock_clock: MockClock) -> None:
+    """Two failures at once are far apart by the time they are counted, so that they fit into a window of one."""
+    puppet = Puppet()
+    spec = SupervisorSpec(
+        intensity=1, period=5.0, backoff=Backoff(6.0, 6.0, 1.0, 0.0), children=[ChildSpec("a", puppet.run)]
+    )
+    async with open_supervisor(spec) as supervisor:
+        for _ in range(4):
+            puppet.fail()
+            await wait_all_tasks_blocked()
+            mock_clock.jump(6.0)
+            await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.UP]
+
+
+async def test_a_backoff_that_can_never_reach_the_limit_is_pointed_out() -> None:
+    log = EventLog()
+    async with open_supervisor(SupervisorSpec(backoff=Backoff(10.0, 60.0)), on_event=Inline(log)):
+        pass
+    assert log.paths(BackoffNeverGivesUp) == ["root"]
+
+
+# The limit
+
+
+async def test_the_error_of_a_give_up_is_the_last_failed_start_with_its_cause() -> None:
+    log = EventLog()
+    puppet = Puppet([Start.OK, *[Start.FAIL] * 9])
+    with pytest.raises(RestartIntensityExceeded, match="root/a") as caught:
+        async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", puppet.run)]), on_event=Inline(log)):
+            puppet.fail(ValueError("the first"))
+            await trio.sleep_forever()
+    assert puppet.attempts == 4
+    assert str(caught.value.__cause__) == "told to fail at its start"
+    assert [event.restarts for event in log.of(RestartScheduled)] == [1, 2, 3]
+    assert log.paths(StartFailed) == ["root/a"] * 3
+    check_log(log.events)
+
+
+async def test_a_child_that_never_starts_lets_other_tasks_run_between_its_attempts() -> None:
+    """Each retry is a checkpoint: a crash loop must not starve the program."""
+    turns = 0
+    puppet = Puppet([Start.OK, *[Start.FAIL] * 500])
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count_turns)
+        with pytest.raises(RestartIntensityExceeded):
+            async with open_supervisor(SupervisorSpec(intensity=500, children=[ChildSpec("a", puppet.run)])):
+                puppet.fail()
+                await trio.sleep_forever()
+        nursery.cancel_scope.cancel()
+    assert turns > 500
+
+
+async def test_the_first_cause_stays_visible_when_a_give_up_escalates_through_the_tree() -> None:
+    async def crash() -> None:
+        raise ValueError("the root of it all")
+
+    inner = SupervisorSpec(intensity=0, children=[ChildSpec("x", crash)])
+    with pytest.raises(RestartIntensityExceeded) as caught:
+        async with open_supervisor(SupervisorSpec(intensity=0, children=[ChildSpec("in", inner)])):
+            await trio.sleep_forever()
+    causes = []
+    error: BaseException | None = caught.value
+    while error is not None:
+        causes.append(str(error).partition(":")[0])
+        error = error.__cause__
+    assert causes[-1] == "the root of it all"
+    assert len(causes) == 3
+
+
+# Restart by error
+
+
+@pytest.mark.parametrize("restart", [Restart.PERMANENT, Restart.TRANSIENT])
+async def test_an_error_that_says_stop_leaves_the_child_down_uncounted(restart: Restart) -> None:
+    puppet = Puppet()
+    spec = ChildSpec("a", puppet.run, restart, on_error={ValueError: OnError.STOP})
+    async with open_supervisor(SupervisorSpec(intensity=0, children=[spec])) as supervisor:
+        puppet.fail(ValueError())
+        await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.DOWN]
+
+
+async def test_an_error_that_says_stop_counts_as_a_clean_exit_of_a_significant_child() -> None:
+    puppet = Puppet()
+    spec = SupervisorSpec(
+        auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+        children=[ChildSpec("a", puppet.run, Restart.TRANSIENT, significant=True, on_error={ValueError: OnError.STOP})],
+    )
+    log = EventLog()
+    async with open_supervisor(spec, on_event=Inline(log)):
+        puppet.fail(ExceptionGroup("", [ValueError(), KeyError()]))
+        await trio.sleep_forever()
+    assert log.paths(AutoShutdownTriggered) == ["root"]
+
+
+async def test_an_escalated_error_goes_up_as_it_is_and_each_parent_judges_it_anew() -> None:
+    log = EventLog()
+    puppet = Puppet()
+    inner = SupervisorSpec(
+        children=[ChildSpec("x", puppet.run, on_error={OSError: OnError.ESCALATE}), ChildSpec("y", Puppet().run)]
+    )
+    spec = SupervisorSpec(children=[ChildSpec("in", inner, Restart.TRANSIENT)])
+    async with open_supervisor(spec, on_event=Inline(log)) as supervisor:
+        error = OSError("disk full")
+        puppet.fail(error)
+        await wait_all_tasks_blocked()
+        assert [event.exit for event in log.of(Exited) if event.path == "root/in"] == [Error(error)]
+        assert states(supervisor) == [State.UP]
+        assert puppet.attempts == 2
+    assert log.paths(Escalated) == ["root/in"]
+    assert log.of(GaveUp) == []
+
+
+# Heartbeats
+
+
+async def test_a_child_that_falls_silent_is_stopped_and_restarted(mock_clock: MockClock) -> None:
+    log = EventLog()
+    beats: list[Callable[[], None]] = []
+
+    async def start(*, beat: Callable[[], None]) -> None:
+        beats.append(beat)
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", start, heartbeat=5.0)]), on_event=Inline(log)):
+        for _ in range(5):
+            await wait_all_tasks_blocked()
+            mock_clock.jump(4.0)
+            beats[-1]()
+        await wait_all_tasks_blocked()
+        assert len(beats) == 1
+        mock_clock.jump(5.0)
+        await wait_all_tasks_blocked()
+        assert len(beats) == 2
+    assert [(event.path, event.silence) for event in log.of(HeartbeatMissed)] == [("root/a", 5.0)]
+    exit = log.of(Exited)[0].exit
+    assert isinstance(exit, Error)
+    assert isinstance(exit.exception, HeartbeatLost)
+    check_log(log.events)
+
+
+async def test_a_silent_child_that_is_deaf_has_no_twin_while_it_lives(autojump_clock: MockClock) -> None:
+    release = trio.Event()
+    starts = 0
+
+    async def start(*, beat: Callable[[], None]) -> None:
+        nonlocal starts
+        starts += 1
+        with trio.CancelScope(shield=starts == 1):
+            await release.wait() if starts == 1 else await trio.sleep_forever()
+
+    spec = SupervisorSpec(children=[ChildSpec("a", start, heartbeat=5.0, shutdown=After(1.0))])
+    async with open_supervisor(spec) as supervisor:
+        await trio.sleep(5 + 1 + 1.5)
+        assert states(supervisor) == [State.STUCK]
+        assert starts == 1
+        release.set()
+        await wait_all_tasks_blocked()
+        assert starts == 2
+
+
+async def test_a_heartbeat_ends_with_its_child() -> None:
+    async def start(*, beat: Callable[[], None]) -> None: ...
+
+    async with open_supervisor(SupervisorSpec()) as supervisor:  # the end would take an hour
+        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY, heartbeat=3600.0))
+        await wait_all_tasks_blocked()
+
+
+# Faults that match all traces of OTP
+
+
+async def test_all_significant_waits_for_a_significant_child_that_is_restarting(mock_clock: MockClock) -> None:
+    named = {id: Puppet() for id in "ab"}
+    spec = SupervisorSpec(
+        auto_shutdown=AutoShutdown.ALL_SIGNIFICANT,
+        backoff=FLAT,
+        children=[ChildSpec(id, p.run, Restart.TRANSIENT, significant=True) for id, p in named.items()],
+    )
+    async with open_supervisor(spec) as supervisor:
+        named["a"].fail()
+        await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.RESTARTING, State.UP]
+        named["b"].finish()
+        await wait_all_tasks_blocked()
+        assert supervisor.exit is None
+        mock_clock.jump(1.0)
+        await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.UP, State.DOWN]
+
+
+async def test_a_dynamic_child_that_is_ignored_at_its_restart_is_forgotten() -> None:
+    puppet = Puppet([Start.OK, Start.IGNORE])
+    spec = DynamicSupervisorSpec(template=ChildSpec("t", puppet.run))
+    async with open_supervisor(spec) as supervisor:
+        await supervisor.start_child(Args(id="a"))
+        puppet.fail()
+        await wait_all_tasks_blocked()
+        assert await supervisor.which_children() == []
+        with pytest.raises(ChildNotFound):
+            await supervisor.terminate_child("a")
+
+
+async def test_a_bad_spec_is_refused_before_its_id_is_looked_at() -> None:
+    puppet = Puppet()
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", puppet.run)])) as supervisor:
+        with pytest.raises(BadSpec, match="auto_shutdown"):
+            await supervisor.start_child(ChildSpec("a", puppet.run, Restart.TRANSIENT, significant=True))
+
+
+async def test_a_retry_is_matched_by_identity_not_by_the_state_it_finds(mock_clock: MockClock) -> None:
+    """A child that was terminated and restarted within its backoff, and waits again: the old timer says nothing."""
+    puppet = Puppet()
+    spec = SupervisorSpec(intensity=9, backoff=FLAT, children=[ChildSpec("a", puppet.run)])
+    async with open_supervisor(spec) as supervisor:
+        puppet.fail()
+        await wait_all_tasks_blocked()
+        mock_clock.jump(0.5)
+        await supervisor.terminate_child("a")
+        await supervisor.restart_child("a")
+        puppet.fail()
+        await wait_all_tasks_blocked()
+        mock_clock.jump(0.5)  # the first wait would be over now
+        await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.RESTARTING]
+        mock_clock.jump(0.5)
+        await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.UP]
+
+
+async def test_an_exit_of_an_old_incarnation_is_never_taken_for_the_new_one() -> None:
+    """Both siblings end at once under one_for_all: one restart, and the second exit finds a new incarnation."""
+    log = EventLog()
+    named = {id: Puppet() for id in "ab"}
+    spec = SupervisorSpec(
+        strategy=Strategy.ONE_FOR_ALL, intensity=1, children=[ChildSpec(id, p.run) for id, p in named.items()]
+    )
+    async with open_supervisor(spec, on_event=Inline(log)) as supervisor:
+        with held(supervisor):
+            for puppet in named.values():
+                puppet.fail()
+                await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
+        assert [child.incarnation for child in await supervisor.which_children()] == [2, 2]
+    assert len(log.of(RestartScheduled)) == 1
+
+
+async def test_a_window_is_exact_to_the_edge(mock_clock: MockClock) -> None:
+    puppet = Puppet()
+    spec = SupervisorSpec(intensity=1, period=5.0, children=[ChildSpec("a", puppet.run)])
+    with pytest.raises(RestartIntensityExceeded):
+        async with open_supervisor(spec):
+            puppet.fail()
+            await wait_all_tasks_blocked()
+            mock_clock.jump(5.0)
+            puppet.fail()
+            await trio.sleep_forever()
+
+
+async def test_a_failed_manual_start_is_neither_counted_nor_retried() -> None:
+    puppet = Puppet([Start.FAIL])
+    async with open_supervisor(SupervisorSpec(intensity=0)) as supervisor:
+        with pytest.raises(ChildStartFailed):
+            await supervisor.start_child(ChildSpec("a", puppet.run))
+        await wait_all_tasks_blocked()
+        assert puppet.attempts == 1
+
+
+async def test_incarnations_count_all_start_attempts_of_a_path_in_the_life_of_the_tree() -> None:
+    log = EventLog()
+    puppet = Puppet([Start.OK, Start.FAIL, Start.OK])
+    async with open_supervisor(
+        SupervisorSpec(children=[ChildSpec("a", puppet.run)]), on_event=Inline(log)
+    ) as supervisor:
+        puppet.fail()
+        await wait_all_tasks_blocked()
+        await supervisor.terminate_child("a")
+        await supervisor.delete_child("a")
+        await supervisor.start_child(ChildSpec("a", puppet.run))
+    assert [e.incarnation for e in log.of(Started, StartFailed) if e.path == "root/a"] == [1, 2, 3, 4]
+
+
+async def test_a_temporary_child_killed_in_a_group_is_forgotten_before_the_group_starts() -> None:
+    named: dict[str, Any] = {id: Puppet(on_stop=OnStop.ERROR) for id in "ab"}
+    spec = SupervisorSpec(
+        strategy=Strategy.ONE_FOR_ALL,
+        children=[ChildSpec("a", named["a"].run), ChildSpec("b", named["b"].run, Restart.TEMPORARY)],
+    )
+    async with open_supervisor(spec) as supervisor:
+        named["a"].fail()
+        await wait_all_tasks_blocked()
+        assert [child.id for child in await supervisor.which_children()] == ["a"]
