@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextvars import Context
 
 import attrs
+import trio
 
 from ._errors import describe
 from ._exits import Exit, error_of
@@ -24,6 +25,8 @@ class Retry:
     #: why the child needs it: the cause of a give-up
     error: BaseException | None = None
     counted: bool = False
+    #: the wait for it, to be cancelled with it
+    timer: trio.CancelScope | None = None
     waits_for: set[Incarnation] = attrs.field(factory=set)
 
 
@@ -57,6 +60,11 @@ class Child:
         return State.DOWN if self.retry is None else State.RESTARTING
 
     @property
+    def counts_as_there(self) -> bool:
+        """It is up, or will be again by itself. One that was stopped and is stuck is as good as gone."""
+        return self.retry is not None or (self.incarnation is not None and self.incarnation.state is not State.STUCK)
+
+    @property
     def kind(self) -> str:
         """`supervisor`, `task`, or what the start callable says in its attribute `kind`."""
         return "supervisor" if self.spec.is_supervisor else str(getattr(self.spec.start, "kind", "task"))
@@ -64,6 +72,12 @@ class Child:
     @property
     def up(self) -> bool:
         return self.incarnation is not None and self.incarnation.was_up
+
+    def drop_retry(self) -> None:
+        """No restart is due any more, or it is made now."""
+        if self.retry is not None and self.retry.timer is not None:
+            self.retry.timer.cancel()
+        self.retry = None
 
     def note(self, exit: Exit) -> None:
         """Remember the error as text: an exception would keep the frames of a dead incarnation alive."""

@@ -168,6 +168,9 @@ def describe(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         more += len(error.exceptions) - 1
         error = error.exceptions[0]
-    text = str(error).strip().partition("\n")[0]
+    try:
+        text = str(error).strip().partition("\n")[0]
+    except Exception:  # the code under supervision wrote __str__
+        text = "its text cannot be shown"
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return f"{line} (and {more} more)" if more else line

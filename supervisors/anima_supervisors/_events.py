@@ -23,6 +23,8 @@ class Event:
     """The base of all events; subclass it for events of your own and send them with `emit`."""
 
     name: ClassVar[str] = "event"
+    #: comes in floods: the first to be dropped when the hook is too slow
+    floods: ClassVar[bool] = False
     id: int
     time: float
     path: str
@@ -153,5 +155,15 @@ class ProcessOutput(Event):
     """A line that a process child wrote to `stream` (`stdout` or `stderr`), cut where it was too long."""
 
     name: ClassVar[str] = "process.output"
+    floods: ClassVar[bool] = True
     stream: str
     line: str
+
+
+@attrs.frozen(kw_only=True)
+class ProcessOutputOmitted(Event):
+    """The process wrote too much to `stream`: `lines` lines were read and left out."""
+
+    name: ClassVar[str] = "process.output_omitted"
+    stream: str
+    lines: int

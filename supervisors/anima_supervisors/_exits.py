@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import attrs
+import trio
 
 
 @attrs.frozen
@@ -101,6 +102,13 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             yield from leaves(inner)
     else:
         yield error
+
+
+def split_cancelled(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """The cancellations in an error, and all else in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)
+    return (error, None) if isinstance(error, trio.Cancelled) else (None, error)
 
 
 def exit_for(error: BaseException) -> Exit:

@@ -39,12 +39,12 @@ class _Guarded:
     def __call__(self, event: Event) -> None:
         try:
             self._hook(event)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a hook cannot end the program: a child can
             if not self._reported:
                 self._reported = True
                 self._report(error)
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         error.add_note(f"raised by the event hook {self._hook!r}; its further exceptions are not reported")
         about = (type(error), error, error.__traceback__, threading.current_thread())
         with contextlib.suppress(Exception):  # stderr may be closed; the tree must not care
@@ -68,20 +68,27 @@ class ThreadDelivery:
         self._hook = _Guarded(hook)
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._dropped = 0
+        self._first_dropped: Event | None = None
         self._thread: threading.Thread | None = None
 
     def put(self, event: Event) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._deliver, name="anima-events", daemon=True)
             self._thread.start()
-        if self._queue.qsize() >= QUEUE_LIMIT:
+        # What comes in floods must not push out what comes once.
+        if self._queue.qsize() >= (QUEUE_LIMIT // 2 if event.floods else QUEUE_LIMIT):
+            self._first_dropped = self._first_dropped or event
             self._dropped += 1
             return
-        if self._dropped:
-            where = attrs.asdict(event, recurse=False, filter=lambda field, _: field in attrs.fields(Event))
-            self._queue.put(EventsDropped(count=self._dropped, **where))
-            self._dropped = 0
+        self._tell_dropped()
         self._queue.put(event)
+
+    def _tell_dropped(self) -> None:
+        """An event in the place of those that were dropped, with the number and the time of the first of them."""
+        if self._first_dropped is not None:
+            common = {field.name: getattr(self._first_dropped, field.name) for field in attrs.fields(Event)}
+            self._queue.put(EventsDropped(count=self._dropped, **common))
+            self._first_dropped, self._dropped = None, 0
 
     def _deliver(self) -> None:
         while (event := self._queue.get()) is not None:
@@ -91,9 +98,10 @@ class ThreadDelivery:
         """Wait until the hook has had all events, at most `seconds`. A hook that hangs keeps its daemon thread."""
         if self._thread is None:
             return
+        self._tell_dropped()
         self._queue.put(None)
         with trio.CancelScope(shield=True):  # bounded by the join's own timeout
-            await trio.to_thread.run_sync(self._thread.join, seconds)
+            await trio.to_thread.run_sync(self._thread.join, seconds, limiter=trio.CapacityLimiter(1))
 
 
 Delivery = InlineDelivery | ThreadDelivery

@@ -15,12 +15,16 @@ YIELD_EVERY = 32
 
 
 class Parking:
-    """A place where one task waits until it is woken. Being woken early is allowed: the task checks and waits again."""
+    """A place where one task waits until it is woken. Being woken early is allowed: the task checks and waits again.
 
-    __slots__ = ("_task",)
+    `on_abort` is called at the very moment in which the wait is cancelled, before any other task runs.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_on_abort", "_task")
+
+    def __init__(self, on_abort: Callable[[], None] | None = None) -> None:
         self._task: Task | None = None
+        self._on_abort = on_abort
 
     async def wait(self) -> None:
         """Wait for `wake`. Cancelled, it leaves nothing behind."""
@@ -29,6 +33,8 @@ class Parking:
 
     def _aborted(self, _: object) -> Abort:
         self._task = None
+        if self._on_abort is not None:
+            self._on_abort()
         return Abort.SUCCEEDED
 
     def wake(self) -> None:
@@ -90,23 +96,24 @@ class Call:
         self.abandoned = False
         self.done = False
         self.on_abandon: Callable[[], None] | None = None
-        self._parking = Parking()
+        self._parking = Parking(self._abandon)
         self._result: Any = None
         self._error: Exception | None = None
 
     async def answer(self) -> Any:
         """Wait for the answer. Cancelled before the call was taken: it will have no effect."""
-        try:
-            while not self.done:
-                await self._parking.wait()
-        finally:
-            if not self.done:
-                self.abandoned = True
-                if self.on_abandon is not None:
-                    self.on_abandon()
+        while not self.done:
+            await self._parking.wait()
         if self._error is not None:
             raise self._error
         return self._result
+
+    def _abandon(self) -> None:
+        # Not in a `finally` of `answer`: between the cancellation and that the loop could answer a call whose caller
+        # is gone (test_management.py, "in the same moment").
+        self.abandoned = True
+        if self.on_abandon is not None:
+            self.on_abandon()
 
     async def execute(self) -> None:
         """Do the work, in the supervisor's loop. Its `Exception` is the caller's; a cancellation is the loop's."""

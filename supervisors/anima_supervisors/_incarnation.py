@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol
 
 import trio
@@ -37,7 +37,7 @@ from ._tree import Tree
 STUCK_AFTER = 1.0
 
 #: The incarnation a task belongs to: read from the context of the child's own task only, never from a copy.
-_running: ContextVar[Incarnation] = ContextVar("anima_supervisors.incarnation")
+_running: ContextVar[Incarnation | None] = ContextVar("anima_supervisors.incarnation")
 
 
 class State(enum.Enum):
@@ -76,6 +76,10 @@ class InnerSupervisor(Protocol):
     """What an incarnation needs of the supervisor that it runs."""
 
     async def run(self, incarnation: Incarnation) -> Exit: ...
+    @property
+    def ending(self) -> Exit | None: ...
+    @property
+    def only_stuck_left(self) -> bool: ...
     def stop(self, reason: Exit = ...) -> None: ...
     def hurry(self) -> None: ...
 
@@ -107,9 +111,11 @@ class Incarnation:
         "scope",
         "since",
         "state",
+        "stop_begun",
         "stuck_at",
         "supervisor",
         "task",
+        "timer",
         "value",
         "verdict",
         "was_up",
@@ -120,7 +126,7 @@ class Incarnation:
         timeout = math.inf if spec.start_timeout is None else spec.start_timeout
         self.scope = trio.CancelScope(shield=shield, deadline=now + timeout)
         self.path = path
-        self.number = tree.attempt(path)
+        self.number = tree.attempts.add(path)
         self.state = State.STARTING
         self.since = now
         self.was_up = False
@@ -132,8 +138,11 @@ class Incarnation:
         self.value: object = None
         self.task: Task | None = None
         self.supervisor: InnerSupervisor | None = None
-        self.bound = math.inf
-        self.stuck_at = now + timeout + _seconds(spec.shutdown) + STUCK_AFTER
+        self.bound = _seconds(spec.shutdown)
+        self.stuck_at = now + timeout + self.bound + STUCK_AFTER
+        self.stop_begun = False
+        #: the task that listens for its heartbeat
+        self.timer: trio.CancelScope | None = None
         self._owner = owner
         self._spec = spec
         self._tree = tree
@@ -174,8 +183,7 @@ class Incarnation:
                 exit = self._cancelled_exit()
         except BaseException as error:
             self.fatal = self._passes(error)
-            cancelled = self.fatal and all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
-            self._end(Shutdown() if cancelled else exit_for(error), error)
+            self._end(self._exit_for(error), error)
             if self.fatal:
                 raise
         else:
@@ -218,12 +226,19 @@ class Incarnation:
 
     def _cancelled_exit(self) -> Exit:
         """The exit of a task that ended by its own scope. While starting it is read as a failed start instead."""
-        if self.state in (State.STOPPING, State.STUCK):
-            return Killed() if self._outlived_request() else Shutdown()
-        return Killed()
+        return Shutdown() if self.stop_begun and not self._outlived_request() else Killed()
 
     def _outlived_request(self) -> bool:
         return self._stop is not None and self._stop.is_set() and self.scope.cancel_called
+
+    def _exit_for(self, error: BaseException) -> Exit:
+        if (
+            self.fatal
+            and self.supervisor is not None
+            and all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
+        ):
+            return self.supervisor.ending or Shutdown()
+        return exit_for(error)
 
     def _passes(self, error: BaseException) -> bool:
         """Whether `error` is no failure of the child: it stops the tree in order and comes out of it."""
@@ -245,9 +260,10 @@ class Incarnation:
             exit = Killed(error) if isinstance(self.verdict, Killed) else self.verdict
         elif error is not None and self._outlived_request():
             exit = Killed(error)
-        stopped = self.state in (State.STOPPING, State.STUCK)
         self.exit = exit
-        self.emit(events.Exited, exit=exit, stopped=stopped, uptime=trio.current_time() - self.since)
+        if self.timer is not None:
+            self.timer.cancel()
+        self.emit(events.Exited, exit=exit, stopped=self.stop_begun, uptime=trio.current_time() - self.since)
         self._owner.ended(self)
 
     def _end_start(self, error: BaseException | None) -> None:
@@ -264,9 +280,9 @@ class Incarnation:
         self._owner.ended(self)
 
     def _why_not_up(self) -> Exception:
-        if self.state is not State.STARTING:
+        if self.stop_begun:
             return StartCancelled(f"{self.path} was stopped during its start")
-        if self.scope.cancelled_caught:
+        if self.scope.cancel_called:
             return StartTimeout(f"{self.path} was not up within {self._spec.start_timeout:g} s")
         return ReturnedBeforeStarted(f"{self.path} ended before it called task_status.started()")
 
@@ -293,17 +309,17 @@ class Incarnation:
 
     def begin_stop(self, *, hurried: bool) -> None:
         """Ask the child to stop, or cancel it, and start the clock. A second call does not restart it."""
-        if self.state in (State.STOPPING, State.STUCK) or self.exit is not None:
+        if self.stop_begun or self.over:
             return
         starting = self.state is State.STARTING
         policy = self._spec.shutdown
+        self.stop_begun = True
         self.state = State.STOPPING
         self._set_bound(_seconds(policy))
         if hurried:
             self.hurry()
-        self.emit(events.Stopping, bound=self.bound)
         if isinstance(policy, Kill):
-            self.verdict = Killed()
+            self.verdict = self.verdict or Killed()
             self.scope.cancel(reason="killed by its supervisor")
         elif self.supervisor is not None:
             self.scope.deadline = trio.current_time() + self.bound
@@ -312,6 +328,9 @@ class Incarnation:
             self._ask_to_stop()
         else:
             self.scope.cancel(reason="stopped by its supervisor")
+        self.emit(events.Stopping, bound=self.bound)
+        if self.supervisor is not None and self.supervisor.only_stuck_left:
+            self.mark_stuck()  # it had ended by itself, as far as it could
 
     def _ask_to_stop(self) -> None:
         assert self._stop is not None
@@ -357,6 +376,13 @@ def _seconds(policy: object) -> float:
 @disable_ki_protection
 async def _unprotected(function: Callable[..., Awaitable[Any]], **given: Any) -> Any:
     return await function(**given)
+
+
+def context_for_child() -> Context:
+    """A copy of the caller's context for a child to start with, which keeps no incarnation alive."""
+    context = copy_context()
+    context.run(_running.set, None)
+    return context
 
 
 def incarnation_of(task: Task) -> Incarnation | None:

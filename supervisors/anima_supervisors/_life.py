@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from contextvars import copy_context
 
 import trio
 from trio.lowlevel import enable_ki_protection
@@ -20,7 +19,7 @@ from ._children import Child, Children, Retry
 from ._errors import ChildStartFailed, StartTimeout, SupervisorDeadlock, SupervisorStopped
 from ._exits import Error, Exit, Shutdown
 from ._inbox import Call, Inbox, Parking
-from ._incarnation import Incarnation, InnerSupervisor, State, incarnation_of
+from ._incarnation import Incarnation, InnerSupervisor, State, context_for_child, incarnation_of
 from ._restarts import Restarts, Silence
 from ._specs import AnySupervisorSpec, DynamicSupervisorSpec, SupervisorSpec
 from ._tree import Tree
@@ -44,6 +43,9 @@ class Life:
         self.restarts = Restarts(self)
         #: why it is ending, from the moment it knows
         self.ending: Exit | None = None
+        #: the first child that did not come up
+        self.failure: ChildStartFailed | None = None
+        self.only_stuck_left = False
         #: the child whose error it ends with, by that child's own rule
         self.escalated_from: str | None = None
         self.closed = False
@@ -55,6 +57,7 @@ class Life:
         self._progress = Parking()
         self._awaited: Incarnation | None = None
         self._calls: dict[Call, None] = {}
+        self._calls_from: dict[Incarnation, list[Call]] = {}
         self.on_close: list[Callable[[], None]] = []
         self.ended_event = trio.Event()
 
@@ -75,13 +78,12 @@ class Life:
     @enable_ki_protection
     async def _run(self, incarnation: Incarnation) -> Exit:
         self._incarnation = incarnation
-        failure: ChildStartFailed | None = None
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
                 with self._work:
-                    failure = await self._start_children()
-                    if failure is None:
+                    self.failure = await self._start_children()
+                    if self.failure is None:
                         self._came_up(incarnation)
                         await self._serve()
                 await self._stop_children()
@@ -94,8 +96,8 @@ class Life:
                 raise
             finally:
                 self._close()
-        if failure is not None:
-            raise failure
+        if self.failure is not None:
+            raise self.failure
         return self.ending or Shutdown()
 
     def _came_up(self, incarnation: Incarnation) -> None:
@@ -105,7 +107,7 @@ class Life:
     async def _start_children(self) -> ChildStartFailed | None:
         """Start the spec's children in order; the first failure is final (rules A1, A3)."""
         if isinstance(self.spec, SupervisorSpec):
-            context = copy_context()
+            context = context_for_child()
             for spec in self.spec.children:
                 child = Child(spec, f"{self.path}/{spec.id}", context)
                 self.children.add(child)
@@ -157,12 +159,16 @@ class Life:
         if self.ending is None:
             self.ending = Shutdown()
         await self.stop_all(reversed(list(self.children)), together=self.dynamic)
-        if any(child.incarnation is not None for child in self.children) and self._incarnation is not None:
+        self.only_stuck_left = any(child.incarnation is not None for child in self.children)
+        if self.only_stuck_left and self._incarnation is not None:
             self._incarnation.mark_stuck()
 
     def _close(self) -> None:
         """No call is answered any more. The body of the root goes first: it may be waiting for one of them."""
         self.restarts.close()
+        for child in self.children:
+            if child.unnamed:
+                self.tree.attempts.forget(child.path)
         for callback in self.on_close:
             callback()
         for call in self._calls:
@@ -178,15 +184,20 @@ class Life:
         if self.closed:
             raise SupervisorStopped(self.path)
         caller = self.child_of(task)
-        if caller is not None and caller.state in (State.STARTING, State.STOPPING, State.STUCK):
+        if caller is not None and caller.state in (State.STARTING, State.STOPPING):
             raise SupervisorDeadlock(caller.path)
         call = Call(work, task)
-        self.post_call(call)
-        return await call.answer()
-
-    def post_call(self, call: Call) -> None:
         self._calls[call] = None
+        if caller is not None:
+            self._calls_from.setdefault(caller, []).append(call)
         self.inbox.post(call)
+        try:
+            return await call.answer()
+        finally:
+            if caller is not None:
+                self._calls_from[caller].remove(call)
+                if not self._calls_from[caller]:
+                    del self._calls_from[caller]
 
     def child_of(self, task: trio.lowlevel.Task | None) -> Incarnation | None:
         """The incarnation of a child of this supervisor inside which `task` runs, however deep."""
@@ -199,9 +210,8 @@ class Life:
 
     def _refuse_calls_from(self, stopping: Incarnation) -> None:
         """A child that is asked to stop while it waits for us would wait until its bound (rule H5)."""
-        for call in self._calls:
-            if self.child_of(call.task) is stopping:
-                call.fail(SupervisorDeadlock(stopping.path))
+        for call in self._calls_from.get(stopping, ()):
+            call.fail(SupervisorDeadlock(stopping.path))
 
     # Starting one child
 
@@ -213,7 +223,7 @@ class Life:
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         assert child.incarnation is None
-        child.retry = None
+        child.drop_retry()
         incarnation = Incarnation(self, child.spec, child.path, self.tree)
         child.incarnation = incarnation
         child.context.run(self._spawn, incarnation)
@@ -260,7 +270,7 @@ class Life:
 
     async def stop_one(self, child: Child) -> bool:
         """Stop a child and wait until it is gone (True) or stuck (False). Its restart, if one is due, is off."""
-        child.retry = None
+        child.drop_retry()
         incarnation = child.incarnation
         if incarnation is None:
             return True
@@ -274,8 +284,7 @@ class Life:
 
     def _begin_stop(self, child: Child) -> None:
         if child.incarnation is not None and child.incarnation.alive:
-            if self._calls:
-                self._refuse_calls_from(child.incarnation)
+            self._refuse_calls_from(child.incarnation)
             child.incarnation.begin_stop(hurried=self._hurried)
 
     async def _until(self, incarnation: Incarnation, reached: Callable[[], bool]) -> None:
@@ -334,7 +343,7 @@ class Life:
     def forget(self, child: Child) -> None:
         self.children.remove(child)
         if child.unnamed:
-            self.tree.forget(child.path)
+            self.tree.attempts.forget(child.path)
 
     def emit(self, kind: type[events.Event], **fields: object) -> None:
         """An event about this supervisor itself."""

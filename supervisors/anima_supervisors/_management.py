@@ -75,7 +75,6 @@ class Management:
 
     def __init__(self, life: Life) -> None:
         self._life = life
-        self._unnamed = 0
 
     async def start_child(self, call: Call, new: ChildSpec | Args, context: Context) -> StartResult:
         spec, unnamed = self._spec_of(new)
@@ -128,9 +127,8 @@ class Management:
     def new_id(self, stem: str) -> str:
         """An id that was not used before."""
         while True:
-            self._unnamed += 1
-            id = f"{stem}-{self._unnamed}"
-            if self._life.children.get(id) is None and not self._life.tree.attempts(f"{self._life.path}/{id}"):
+            id = f"{stem}-{self._life.tree.attempts.new_number(self._life.path)}"
+            if self._life.children.get(id) is None and not self._life.tree.attempts.of(f"{self._life.path}/{id}"):
                 return id
 
     def _result(self, child: Child) -> StartResult:
@@ -179,7 +177,7 @@ class Management:
 
     async def which_children(self, _: Call) -> list[ChildInfo]:
         return [
-            ChildInfo(child.id, child.kind, child.state, self._life.tree.attempts(child.path))
+            ChildInfo(child.id, child.kind, child.state, self._life.tree.attempts.of(child.path))
             for child in self._life.children
         ]
 

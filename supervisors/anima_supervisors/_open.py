@@ -9,7 +9,7 @@ from random import Random
 import trio
 
 from ._errors import BadSpec, ChildEscalated, ChildStartFailed, RestartIntensityExceeded
-from ._exits import Error, Exit, Shutdown, leaves
+from ._exits import Error, Exit, Shutdown, leaves, split_cancelled
 from ._hooks import EventHook, Inline, delivery_for
 from ._inbox import Parking
 from ._incarnation import Incarnation
@@ -90,14 +90,14 @@ async def open_supervisor(
                 except BaseException as error:
                     # A cancellation goes on at once: only the scopes around know whose it is, and the nursery's own is
                     # one of them. All else is raised below, when the tree has stopped.
-                    cancelled, rest = _split(error)
+                    cancelled, rest = split_cancelled(error)
                     if rest is not None:
                         errors.append(rest)
                     if cancelled is not None:
                         raise cancelled  # noqa: B904 -- it is `error`, or the part of it
                 supervisor.stop()
-    except BaseExceptionGroup as group:
-        errors.extend(leaves(group))
+    except BaseException as error:  # raised again below, beside what else there is
+        errors.extend(leaves(error))
     if delivery is not None:
         await delivery.close(FLUSH_SECONDS)
     own = _error_for(incarnation)
@@ -109,8 +109,9 @@ def _error_for(incarnation: Incarnation) -> BaseException | None:
     exit: Exit | None = incarnation.exit
     supervisor = incarnation.supervisor
     match exit:
-        case Error(error) if incarnation.fatal:
-            return None  # it came out of the nursery
+        case _ if incarnation.fatal:
+            # What passed through came out of the nursery; a failure that it found under way is not lost for it.
+            return supervisor.failure if isinstance(supervisor, Supervisor) else None
         case Error(ChildStartFailed() as error):
             return error
         case Error(error) if not incarnation.was_up:
@@ -125,19 +126,15 @@ def _error_for(incarnation: Incarnation) -> BaseException | None:
             return None
 
 
-def _split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """The cancellations in an error, and all else in it."""
-    if isinstance(error, BaseExceptionGroup):
-        return error.split(trio.Cancelled)
-    return (error, None) if isinstance(error, trio.Cancelled) else (None, error)
-
-
 def _raise(errors: Sequence[BaseException]) -> None:
-    """Raise the errors: nothing for none, one as it is, more as one group; of cancellations one is enough."""
+    """Raise the errors: nothing for none, one as it is, more as one group."""
     kept: list[BaseException] = []
     for error in errors:
-        cancelled = isinstance(error, trio.Cancelled) and any(isinstance(other, trio.Cancelled) for other in kept)
-        if not cancelled and all(error is not other for other in kept):
+        # One interrupt, one cancellation says it all: a second Ctrl-C during the stop is no second error.
+        repeated = isinstance(error, trio.Cancelled | KeyboardInterrupt) and any(
+            isinstance(other, type(error)) for other in kept
+        )
+        if not repeated and all(error is not other for other in kept):
             kept.append(error)
     if len(kept) == 1:
         raise kept[0]

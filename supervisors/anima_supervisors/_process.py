@@ -20,7 +20,7 @@ import trio
 
 from . import _reaper
 from ._errors import BadSpec, ChildFailure
-from ._events import ProcessOutput
+from ._events import ProcessOutput, ProcessOutputOmitted
 from ._incarnation import StopRequest
 from ._policy import Restart
 from ._probes import Alive, OutputLine, Probe, Ready, ask
@@ -30,6 +30,8 @@ from ._specs import After, ChildSpec, StopPolicy
 LINE_LIMIT = 8192
 #: So many of the last lines of stderr travel with the error of a process that failed.
 LAST_LINES = 20
+#: So many lines of a stream are told in a second, the rest is counted.
+LINES_PER_SECOND = 500
 #: How long the reaper has for what cannot take long: to answer, and to kill until nobody is left.
 REAPER_SECONDS = 10.0
 
@@ -67,12 +69,11 @@ class Process:
         with ours, theirs:
             process = await self._open(theirs.fileno())
             theirs.close()
-            control = trio.SocketStream(trio.socket.from_stdlib_socket(ours.dup()))
-        run = _Run(self, process, control, emit)
-        try:
-            await run.live(stop, task_status)
-        finally:
-            await run.close()
+            run = _Run(self, process, ours, trio.SocketStream(trio.socket.from_stdlib_socket(ours.dup())), emit)
+            try:
+                await run.live(stop, task_status)
+            finally:
+                await run.close()
 
     async def _open(self, fd: int) -> trio.Process:
         # -I and -S: nothing of the user's environment or site-packages can change or slow the reaper.
@@ -95,20 +96,24 @@ class Process:
 class _Run:
     """One run of a process: its reaper, its output, its end."""
 
-    def __init__(self, spec: Process, process: trio.Process, control: trio.SocketStream, emit: Any) -> None:
+    def __init__(
+        self, spec: Process, process: trio.Process, control: socket.socket, answers: trio.SocketStream, emit: Any
+    ) -> None:
         self._spec = spec
         self._process = process
         self._control = control
+        self._answer_stream = answers
         self._emit = emit
         self._name = Path(spec.command[0]).name
-        self._answers = _lines(control)
+        self._answers = _lines(answers)
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._seen_line = trio.Event()
         self._failure: ProcessFailed | None = None
         self._asked = False
+        self._pid: int | None = None
 
     async def live(self, stop: StopRequest, task_status: Any) -> None:
-        pid = await self._started()
+        pid = self._pid = await self._started()
         async with trio.open_nursery() as outputs:
             for name in ("stdout", "stderr"):
                 outputs.start_soon(self._read, name, getattr(self._process, name))
@@ -137,11 +142,12 @@ class _Run:
     async def close(self) -> None:
         """Kill what is left, wait for the reaper, and let go of everything."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + REAPER_SECONDS):
-            await self._tell(b"kill")
+            self._tell(b"kill")
             await self._process.wait()
         # Past the deadline something cannot be killed (it hangs in the kernel): the reaper goes on without us.
         with trio.CancelScope(shield=True, deadline=trio.current_time() + REAPER_SECONDS):
-            await self._control.aclose()
+            await self._answers.aclose()
+            await self._answer_stream.aclose()
             for stream in (self._process.stdout, self._process.stderr):
                 if stream is not None:
                     await stream.aclose()
@@ -169,28 +175,33 @@ class _Run:
             case "signaled":
                 return -int(number)
             case _:
+                # Somebody has killed the reaper. The kernel takes the command with it; what has stayed in its process
+                # group goes by our hand. A descendant with a session of its own is beyond us then.
+                if self._pid is not None:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(self._pid, signal.SIGKILL)
                 return None
 
-    async def _tell(self, command: bytes) -> None:
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._control.send_all(command + b"\n")
+    def _tell(self, command: bytes) -> None:
+        with contextlib.suppress(OSError):  # it has ended already
+            self._control.send(command + b"\n", socket.MSG_DONTWAIT)
 
     # Beside the process
 
     async def _obey(self, stop: StopRequest) -> None:
         await stop.wait()
         self._asked = True
-        await self._tell(b"term")
+        self._tell(b"term")
 
     async def _come_up_and_stay(self, task_status: Any, pid: int) -> None:
         ready = self._spec.ready
         if ready is not None and not await self._is_ready(ready):
-            await self._fail(f"{self._name} was not ready within {ready.timeout:g} s")
+            self._fail(f"{self._name} was not ready within {ready.timeout:g} s")
             return
         task_status.started(pid)
         if self._spec.alive is not None:
             await self._stays_alive(self._spec.alive)
-            await self._fail(f"{self._name} no longer answers its alive probe")
+            self._fail(f"{self._name} no longer answers its alive probe")
 
     async def _is_ready(self, ready: Ready) -> bool:
         with trio.move_on_after(ready.timeout):
@@ -208,19 +219,34 @@ class _Run:
             await trio.sleep(alive.every)
             failures = 0 if await ask(alive.probe, alive.timeout) else failures + 1
 
-    async def _fail(self, what: str) -> None:
+    def _fail(self, what: str) -> None:
         """Kill the process; its end then comes as this failure."""
         self._failure = ProcessFailed(what)
-        await self._tell(b"kill")
+        self._tell(b"kill")
 
     async def _read(self, name: str, stream: trio.abc.ReceiveStream) -> None:
+        """Read a stream to its end. Beyond `LINES_PER_SECOND` lines are counted instead of told."""
         pattern = re.compile(when.pattern) if isinstance(when := self._ready_when(), OutputLine) else None
+        second, told, omitted = trio.current_time(), 0, 0
         async for line in _lines(stream):
             if name == "stderr":
                 self._last_lines.append(line)
             if pattern is not None and pattern.search(line):
                 self._seen_line.set()
-            self._emit(ProcessOutput, stream=name, line=line)
+            if told >= LINES_PER_SECOND and trio.current_time() - second >= 1.0:
+                second, told = trio.current_time(), 0
+                if omitted:
+                    self._emit(ProcessOutputOmitted, stream=name, lines=omitted)
+                    omitted = 0
+            if told < LINES_PER_SECOND:
+                told += 1
+                self._emit(ProcessOutput, stream=name, line=line)
+            else:
+                omitted += 1
+            if (told + omitted) % 32 == 0:
+                await trio.lowlevel.checkpoint()  # a flood of output must not hold up the tree
+        if omitted:
+            self._emit(ProcessOutputOmitted, stream=name, lines=omitted)
 
     def _ready_when(self) -> OutputLine | Probe | None:
         return None if self._spec.ready is None else self._spec.ready.when
@@ -270,11 +296,17 @@ def process_child(
 
     Raises `BadSpec`.
     """
-    if isinstance(command, str) or not command or not all(isinstance(part, str) and part for part in command[:1]):
+    if isinstance(command, str) or not command or not all(_is_text(part) for part in command) or not command[0]:
         raise BadSpec(f"child {id!r}: command must be a list of texts, the program first, not {command!r}")
+    if not all(_is_text(name) and _is_text(value) for name, value in (env or {}).items()):
+        raise BadSpec(f"child {id!r}: env must have texts for names and values, not {env!r}")
     if ready is not None and not isinstance(ready, Ready):
         ready = Ready(ready)
     if alive is not None and not isinstance(alive, Alive):
         alive = Alive(alive)
     process = Process(tuple(command), ready, alive, dict(env or {}), None if cwd is None else Path(cwd))
     return ChildSpec(id, process, restart, shutdown=shutdown, significant=significant)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value

@@ -22,6 +22,8 @@ import time
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+#: How often, in milliseconds, to look whether our parent is still the same.
+PARENT_CHECK = 1000
 
 
 def main(fd: int, command: list[str]) -> None:
@@ -37,8 +39,10 @@ def main(fd: int, command: list[str]) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     child = spawn(fd, command)
     close_standard_streams()
-    status = serve(fd, wake_read, child)
-    kill_everybody(child)
+    try:
+        status = serve(fd, wake_read, child)
+    finally:
+        kill_everybody(child)
     answer(fd, f"exited {status}" if status >= 0 else f"signaled {-status}")
 
 
@@ -90,11 +94,17 @@ def answer(fd: int, line: str) -> None:
 def serve(fd: int, wake: int, child: int) -> int:
     """Until the command has ended: reap, obey, watch for our end. Its exit code, or minus the signal's number."""
     commands = b""
+    parent = os.getppid()
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.register(wake, select.POLLIN)
     while True:
         status = reap(child)
         if status is not None:
             return status
-        ready, _, _ = select.select([fd, wake], [], [])
+        ready = {number for number, _ in poll.poll(PARENT_CHECK)}
+        if os.getppid() != parent:
+            sys.exit(1)  # a copy of it, made by fork, may hold our pair open
         if wake in ready:
             os.read(wake, 4096)
         if fd in ready:
@@ -103,7 +113,6 @@ def serve(fd: int, wake: int, child: int) -> int:
             except OSError:
                 received = b""  # reset: as good as closed
             if not received:
-                kill_everybody(child)
                 sys.exit(1)
             commands += received
             *lines, commands = commands.split(b"\n")

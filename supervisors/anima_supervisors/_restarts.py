@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 @attrs.frozen(eq=False)
 class Silence:
-    """A message: a child has not called its `beat` for so many seconds."""
+    """A message: a child has not called its `beat` within the seconds it has `promised`."""
 
     incarnation: Incarnation
-    seconds: float
+    promised: float
 
 
 class Restarts:
@@ -66,9 +66,13 @@ class Restarts:
 
     async def on_silence(self, broken: Silence) -> None:
         """A child has broken its promise of a heartbeat: stop it, and go on as if it had failed."""
-        incarnation, silence = broken.incarnation, broken.seconds
+        incarnation = broken.incarnation
         child = self._life.child_with(incarnation)
         if child is None or incarnation.state is not State.UP:
+            return
+        silence = trio.current_time() - incarnation.last_beat
+        if silence < broken.promised:  # it has beaten since: somebody else had held up the loop
+            self._life.spawn(self.listen, incarnation, broken.promised)
             return
         incarnation.emit(events.HeartbeatMissed, silence=silence)
         lost = HeartbeatLost(f"{child.path} was silent for {silence:g} s")
@@ -79,13 +83,12 @@ class Restarts:
 
     async def listen(self, incarnation: Incarnation, every: float) -> None:
         """Watch over a heartbeat; a task beside the child, for as long as it is up."""
-        with self._timer():
-            while incarnation.alive and incarnation.state is State.UP:
+        with self._timer() as incarnation.timer:
+            while incarnation.alive and trio.current_time() < incarnation.last_beat + every:
                 await trio.sleep_until(incarnation.last_beat + every)
-                silence = trio.current_time() - incarnation.last_beat
-                if silence >= every and incarnation.alive:
-                    self._life.inbox.post(Silence(incarnation, silence))
-                    break
+                await trio.lowlevel.checkpoint()  # a beat that was due at the same moment comes first
+            if incarnation.alive:
+                self._life.inbox.post(Silence(incarnation, every))
 
     # Decisions
 
@@ -121,7 +124,7 @@ class Restarts:
         if not (child.spec.significant and isinstance(spec, SupervisorSpec)):
             return
         if spec.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and any(
-            other.spec.significant and other.state is not State.DOWN for other in self._life.children
+            other.spec.significant and other.counts_as_there for other in self._life.children
         ):
             return
         self._life.emit(events.AutoShutdownTriggered, child=child.path)
@@ -140,7 +143,7 @@ class Restarts:
 
     async def _attempt(self, child: Child, error: BaseException | None, *, counted: bool = False) -> None:
         """Count the restart, stop the group and start it; or give up (rules C1 to C6, D1, D8)."""
-        child.retry = None
+        child.drop_retry()
         if not counted and not self._count(child, error):
             return
         group = await self._stop_group(child)
@@ -200,7 +203,7 @@ class Restarts:
         counted: bool = False,
         waits_for: set[Incarnation] | None = None,
     ) -> Retry:
-        child.retry = Retry(child, error, counted, waits_for or set())
+        child.retry = Retry(child, error, counted, waits_for=waits_for or set())
         return child.retry
 
     def _delay(self, child: Child) -> float | None:
@@ -218,18 +221,18 @@ class Restarts:
         self._life.spawn(self._post_later, delay, retry)
 
     async def _post_later(self, delay: float, retry: Retry) -> None:
-        with self._timer():
+        with self._timer() as retry.timer:
             await trio.sleep(delay)
             self._life.inbox.post(retry)
 
     @contextlib.contextmanager
-    def _timer(self) -> Iterator[None]:
+    def _timer(self) -> Iterator[trio.CancelScope]:
         with trio.CancelScope() as scope:
             self._timers.add(scope)
             try:
                 if self._closed:
                     scope.cancel()
-                yield
+                yield scope
             finally:
                 self._timers.discard(scope)
 
@@ -253,7 +256,7 @@ class Restarts:
         self._life.tree.emit(
             events.RestartScheduled,
             child.path,
-            self._life.tree.attempts(child.path) + 1,
+            self._life.tree.attempts.of(child.path) + 1,
             delay=delay,
             restarts=restarts,
             intensity=self.window.intensity,

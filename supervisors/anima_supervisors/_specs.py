@@ -57,6 +57,10 @@ class SpecFactory:
     supervisor: bool = True
 
 
+def _frozen_rules(rules: Mapping[type[Exception], OnError]) -> Mapping[type[Exception], OnError]:
+    return MappingProxyType(dict(rules))
+
+
 @attrs.frozen(eq=False)
 class ChildSpec:
     """Describes one child.
@@ -83,7 +87,7 @@ class ChildSpec:
     significant: bool = attrs.field(default=False, kw_only=True)
     start_timeout: float | None = attrs.field(default=None, kw_only=True)
     heartbeat: float | None = attrs.field(default=None, kw_only=True)
-    on_error: Mapping[type[Exception], OnError] = attrs.field(factory=dict, kw_only=True, converter=MappingProxyType)
+    on_error: Mapping[type[Exception], OnError] = attrs.field(factory=dict, kw_only=True, converter=_frozen_rules)
     #: which of `GIVEN` the start callable names
     takes: frozenset[str] = attrs.field(init=False, repr=False)
 
@@ -142,24 +146,26 @@ class ChildSpec:
                 refuse("on_error asks to restart, but a temporary child never is; make it transient")
 
 
-def given_parameters(start: Any) -> frozenset[str]:
+def given_parameters(start: Any, *, bound: int = 0) -> frozenset[str]:
     """Which of `GIVEN` a callable names as keyword parameters. `**kwargs` names nothing.
+
+    `bound` is how many of its positional parameters have their values already.
 
     Reads the code object where there is one: `inspect.signature` costs more than starting the child.
     """
     if isinstance(start, functools.partial):
-        return given_parameters(start.func) - start.keywords.keys()
+        return given_parameters(start.func, bound=bound + len(start.args)) - start.keywords.keys()
     function = getattr(start, "__func__", start)
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType) and not hasattr(function, "__wrapped__"):
-        names = code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
-        return GIVEN.intersection(names)
+        first = max(code.co_posonlyargcount, min(code.co_argcount, bound + (function is not start)))
+        return GIVEN.intersection(code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount])
     try:
-        parameters = inspect.signature(start).parameters.values()
+        parameters = list(inspect.signature(start).parameters.values())
     except (TypeError, ValueError):
         return frozenset()
-    by_keyword = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-    return GIVEN & by_keyword
+    free = [p for n, p in enumerate(parameters) if n >= bound or p.kind is p.KEYWORD_ONLY]
+    return GIVEN.intersection(p.name for p in free if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
 def _check_limits(intensity: int, period: float, backoff: Backoff | None) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from contextvars import copy_context
 from typing import TypeVar, cast
 
 import trio
 
 from ._children import Child
 from ._errors import ChildNotFound
-from ._exits import Exit, Shutdown
+from ._exits import Exit, Shutdown, error_of, split_cancelled
 from ._inbox import Call
-from ._incarnation import Incarnation, State
+from ._incarnation import Incarnation, State, context_for_child
 from ._life import Life
 from ._management import ChildInfo, Counts, Management, StartResult
 from ._policy import Restart
@@ -74,7 +73,7 @@ class Supervisor:
         `ChildAlreadyStarted`, `ChildAlreadyPresent`, `MaxChildrenReached`, and `ChildStartFailed`, after which the
         spec is not kept. Cancelled during the start, the start is cancelled and the child forgotten.
         """
-        context = copy_context()
+        context = context_for_child()
         return await self._call(lambda call: self._management.start_child(call, child, context))
 
     async def restart_child(self, id: str) -> StartResult:
@@ -128,15 +127,13 @@ class Supervisor:
         """
         running = Running(function, args)
         spec = ChildSpec(name, running.run, Restart.TEMPORARY)
-        context = copy_context()
+        context = context_for_child()
         incarnation = await self._call(lambda call: self._management.start_task(call, spec, context))
         try:
             await running.ended.wait()
         finally:
-            if not running.ended.is_set() and not self._life.closed:
-                # The caller is gone in a moment: nobody waits for the answer of this call.
-                id = incarnation.id
-                self._life.post_call(Call(lambda call: self._management.terminate_child(call, id), None))
+            # Without waiting: its end goes through the inbox, and a hundred of them stop side by side.
+            incarnation.begin_stop(hurried=False)
         assert incarnation.exit is not None
         return running.outcome(incarnation.exit)
 
@@ -147,13 +144,23 @@ class Supervisor:
         """Run `function` for each item as a task under this supervisor, and iterate over the outcomes in order.
 
         At most `limit` items are under way at a time, and no more than twice as many taken ahead of the reader. Leaving
-        the block stops what is still running.
+        the block stops what is still running, and closes the source if it is an asynchronous generator. What the block
+        raises comes out as it is.
         """
         mapping = Mapping(self, function, items, limit)
+        failure: BaseException | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(mapping.feed)
-            yield mapping.stream
+            try:
+                yield mapping.stream
+            except BaseException as error:
+                # The nursery would wrap it. A cancellation goes on at once, all else is raised below.
+                cancelled, failure = split_cancelled(error)
+                if cancelled is not None:
+                    raise
             nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     # The tree
 
@@ -177,7 +184,7 @@ class Supervisor:
         return Snapshot(
             path=self.path,
             kind="supervisor",
-            state=self._incarnation.state if self._incarnation.alive else State.DOWN,
+            state=self._state(),
             incarnation=self._incarnation.number,
             uptime=_uptime(self._incarnation),
             last_error=last_error,
@@ -187,6 +194,12 @@ class Supervisor:
             children=tuple(self._snapshot_of(child) for child in self._life.children),
         )
 
+    def _state(self) -> State:
+        if not self._incarnation.alive:
+            return State.DOWN
+        ending = self._incarnation.state is State.UP and self._life.ending is not None
+        return State.STOPPING if ending else self._incarnation.state
+
     def _snapshot_of(self, child: Child) -> Snapshot:
         incarnation = child.incarnation
         if incarnation is not None and isinstance(incarnation.supervisor, Supervisor):
@@ -195,7 +208,7 @@ class Supervisor:
             path=child.path,
             kind=child.kind,
             state=child.state,
-            incarnation=self._tree.attempts(child.path),
+            incarnation=self._tree.attempts.of(child.path),
             uptime=None if incarnation is None else _uptime(incarnation),
             last_error=child.last_error,
         )
@@ -229,6 +242,21 @@ class Supervisor:
         else:
             self._life.on_close.append(lambda: scope.cancel(reason=f"{self.path} has ended"))
         return scope
+
+    @property
+    def ending(self) -> Exit | None:
+        """Not for users: why its life is ending."""
+        return self._life.ending
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Not for users: the failure that ends it, however the end then comes about."""
+        return self._life.failure or (error_of(self._life.ending) if self._life.ending is not None else None)
+
+    @property
+    def only_stuck_left(self) -> bool:
+        """Not for users: it has stopped but for children that are stuck."""
+        return self._life.only_stuck_left
 
     @property
     def escalated_from(self) -> str | None:

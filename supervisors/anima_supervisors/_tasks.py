@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 import trio
 
+from ._errors import SupervisorError
 from ._exits import Exit
 
 if TYPE_CHECKING:
@@ -51,42 +53,45 @@ class Running(Generic[T]):
         return self._success if self._success is not None else Failure(exit)
 
 
+class _Slot(Generic[T]):
+    """The place of one item's outcome, or of the error that ends the stream there."""
+
+    def __init__(self) -> None:
+        self.filled = trio.Event()
+        self.outcome: Success[T] | Failure | None = None
+        self.error: BaseException | None = None
+
+
 class MappedStream(Generic[T]):
     """The outcomes of a mapped stream, in the order of its items. An asynchronous iterator, for one task."""
 
-    def __init__(self, outcomes: trio.MemoryReceiveChannel[_Slot[T]]) -> None:
-        self._outcomes = outcomes
+    def __init__(self, slots: trio.MemoryReceiveChannel[_Slot[T]]) -> None:
+        self._slots = slots
+        self._current: _Slot[T] | None = None
 
     def __aiter__(self) -> MappedStream[T]:
         return self
 
     async def __anext__(self) -> Success[T] | Failure:
-        """The next outcome; waits for it. Cancelled, it is not lost: the next call returns it."""
-        slot = await self._next_slot()
-        await slot.filled.wait()
-        self._current = None
+        """The next outcome; waits for it. Cancelled, it is not lost: the next call returns it.
+
+        Raises what the source raised, at its place, and `SupervisorError` where a task could not be started.
+        """
+        if self._current is None:
+            try:
+                self._current = await self._slots.receive()
+            except trio.EndOfChannel:
+                raise StopAsyncIteration from None
+        await self._current.filled.wait()
+        slot, self._current = self._current, None
+        if slot.error is not None:
+            raise slot.error
         assert slot.outcome is not None
         return slot.outcome
 
-    _current: _Slot[T] | None = None
-
-    async def _next_slot(self) -> _Slot[T]:
-        if self._current is None:
-            try:
-                self._current = await self._outcomes.receive()
-            except trio.EndOfChannel:
-                raise StopAsyncIteration from None
-        return self._current
-
-
-class _Slot(Generic[T]):
-    def __init__(self) -> None:
-        self.filled = trio.Event()
-        self.outcome: Success[T] | Failure | None = None
-
 
 class Mapping(Generic[I, T]):
-    """Feeds the items of a stream to tasks under a supervisor, at most `limit` unfinished or untaken at a time."""
+    """Feeds the items of a stream to tasks under a supervisor, at most `limit` at a time."""
 
     def __init__(
         self,
@@ -100,29 +105,49 @@ class Mapping(Generic[I, T]):
         self._supervisor = supervisor
         self._function = function
         self._items = items
-        # A slot waits in the channel, or is with the feeder, or with the reader: two of `limit` are outside.
-        self._slots, receive = trio.open_memory_channel[_Slot[T]](max(0, limit - 1))
+        self._slots, receive = trio.open_memory_channel[_Slot[T]](limit)
         self._free = trio.CapacityLimiter(limit)
         self.stream = MappedStream(receive)
 
     async def feed(self) -> None:
+        """Take items and start tasks until the source ends. What it raises stands in a last slot."""
         async with trio.open_nursery() as nursery, self._slots:
-            async for item in _iterate(self._items):
+            try:
+                async with contextlib.aclosing(_iterate(self._items)) as items:
+                    async for item in items:
+                        slot = _Slot[T]()
+                        await self._free.acquire_on_behalf_of(slot)
+                        nursery.start_soon(self._run, item, slot)
+                        await self._slots.send(slot)
+            except Exception as error:
                 slot = _Slot[T]()
-                await self._free.acquire_on_behalf_of(slot)
-                nursery.start_soon(self._run, item, slot)
+                self._fill(slot, error)
                 await self._slots.send(slot)
 
     async def _run(self, item: I, slot: _Slot[T]) -> None:
-        slot.outcome = await self._supervisor.run_task(self._function, item)
-        self._free.release_on_behalf_of(slot)
+        try:
+            slot.outcome = await self._supervisor.run_task(self._function, item)
+            self._fill(slot, None)
+        except SupervisorError as error:
+            self._fill(slot, error)
+        finally:
+            self._free.release_on_behalf_of(slot)
+
+    def _fill(self, slot: _Slot[T], error: BaseException | None) -> None:
+        slot.error = error
         slot.filled.set()
 
 
-async def _iterate(items: AsyncIterable[Any] | Iterable[Any]) -> Any:
+async def _iterate(items: AsyncIterable[Any] | Iterable[Any]) -> AsyncGenerator[Any, None]:
     if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
+        iterator = items.__aiter__()
+        try:
+            async for item in iterator:
+                yield item
+        finally:
+            if hasattr(iterator, "aclose"):
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+                    await iterator.aclose()
     else:
         for item in items:
             yield item

@@ -1,0 +1,435 @@
+"""Management calls: their results and errors, what a cancelled one leaves behind, and deadlocks that are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from anima_supervisors import (
+    After,
+    Args,
+    BadSpec,
+    ChildAlreadyPresent,
+    ChildAlreadyStarted,
+    ChildInfo,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    ChildSpec,
+    ChildStartFailed,
+    Counts,
+    DynamicSupervisorSpec,
+    Exited,
+    Inline,
+    MaxChildrenReached,
+    Restart,
+    RestartIntensityExceeded,
+    State,
+    StopRequest,
+    Strategy,
+    Supervisor,
+    SupervisorDeadlock,
+    SupervisorSpec,
+    SupervisorStopped,
+    UnsupportedByDynamic,
+    Up,
+    open_supervisor,
+)
+from anima_supervisors.testing import EventLog, OnStop, Puppet, Start, check_log, held
+
+
+async def idle() -> None:
+    await trio.sleep_forever()
+
+
+async def test_table_h_for_a_child_that_is_up() -> None:
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", idle)])) as supervisor:
+        with pytest.raises(ChildAlreadyStarted, match="root/a"):
+            await supervisor.start_child(ChildSpec("a", idle))
+        with pytest.raises(ChildRunning, match="root/a"):
+            await supervisor.restart_child("a")
+        with pytest.raises(ChildRunning, match="root/a"):
+            await supervisor.delete_child("a")
+        await supervisor.terminate_child("a")
+
+
+async def test_table_h_for_a_child_that_is_down() -> None:
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", idle)])) as supervisor:
+        await supervisor.terminate_child("a")
+        with pytest.raises(ChildAlreadyPresent, match="root/a"):
+            await supervisor.start_child(ChildSpec("a", idle))
+        await supervisor.terminate_child("a")
+        assert await supervisor.restart_child("a") == Up("a", 2)
+        await supervisor.terminate_child("a")
+        await supervisor.delete_child("a")
+        assert await supervisor.which_children() == []
+
+
+async def test_table_h_for_a_child_that_is_restarting(mock_clock: MockClock) -> None:
+    from anima_supervisors import Backoff
+
+    puppet = Puppet()
+    spec = SupervisorSpec(backoff=Backoff(1.0, 1.0), children=[ChildSpec("a", puppet.run)])
+    async with open_supervisor(spec) as supervisor:
+        puppet.fail()
+        await wait_all_tasks_blocked()
+        with pytest.raises(ChildAlreadyPresent):
+            await supervisor.start_child(ChildSpec("a", idle))
+        with pytest.raises(ChildRestarting):
+            await supervisor.restart_child("a")
+        with pytest.raises(ChildRestarting):
+            await supervisor.delete_child("a")
+        assert await supervisor.which_children() == [ChildInfo("a", "task", State.RESTARTING, 1)]
+        await supervisor.terminate_child("a")
+        assert await supervisor.which_children() == [ChildInfo("a", "task", State.DOWN, 1)]
+
+
+async def test_an_unknown_id_is_not_found() -> None:
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+        for call in (
+            supervisor.restart_child,
+            supervisor.terminate_child,
+            supervisor.delete_child,
+            supervisor.get_childspec,
+        ):
+            with pytest.raises(ChildNotFound, match="root/x"):
+                await call("x")
+        with pytest.raises(ChildNotFound, match="root/x/y"):
+            supervisor.find("x/y")
+
+
+async def test_counts_tell_supervisors_from_workers_and_up_from_down() -> None:
+    inner = SupervisorSpec()
+    spec = SupervisorSpec(children=[ChildSpec("in", inner), ChildSpec("a", idle), ChildSpec("b", idle)])
+    async with open_supervisor(spec) as supervisor:
+        await supervisor.terminate_child("a")
+        assert await supervisor.count_children() == Counts(specs=3, active=2, supervisors=1, workers=2)
+
+
+async def test_a_re_added_child_goes_to_the_end_of_the_order() -> None:
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", idle), ChildSpec("b", idle)])) as supervisor:
+        await supervisor.terminate_child("a")
+        await supervisor.delete_child("a")
+        await supervisor.start_child(ChildSpec("a", idle))
+        assert [child.id for child in await supervisor.which_children()] == ["b", "a"]
+
+
+async def test_get_childspec_gives_the_spec_itself() -> None:
+    spec = ChildSpec("a", idle)
+    async with open_supervisor(SupervisorSpec(children=[spec])) as supervisor:
+        assert await supervisor.get_childspec("a") is spec
+
+
+async def test_find_follows_the_path_to_the_living_supervisor() -> None:
+    innermost = SupervisorSpec(children=[ChildSpec("x", idle)])
+    inner = SupervisorSpec(children=[ChildSpec("deep", innermost)])
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("in", inner)])) as supervisor:
+        found = supervisor.find("in/deep")
+        assert found.path == "root/in/deep"
+        assert supervisor.find("") is supervisor
+        assert supervisor.find("in").find("deep") is found
+        with pytest.raises(ChildNotFound):
+            supervisor.find("in/deep/x")  # a task is no supervisor
+
+
+# Dynamic supervisors
+
+
+async def test_children_of_a_template_get_their_own_arguments_and_keep_them_over_restarts() -> None:
+    seen: list[str] = []
+
+    async def serve(who: str) -> None:
+        seen.append(who)
+        if seen.count(who) == 1:
+            raise ValueError
+        await trio.sleep_forever()
+
+    spec = DynamicSupervisorSpec(template=ChildSpec("serve", serve))
+    async with open_supervisor(spec) as supervisor:
+        assert await supervisor.start_child(Args("ada")) == Up("serve-1", 1)
+        assert await supervisor.start_child(Args("bob", id="bob")) == Up("bob", 1)
+        await wait_all_tasks_blocked()
+        assert sorted(seen) == ["ada", "ada", "bob", "bob"]
+        assert await supervisor.count_children() == Counts(specs=1, active=2, supervisors=0, workers=2)
+
+
+async def test_a_dynamic_supervisor_keeps_no_spec_of_a_child_that_is_gone() -> None:
+    async with open_supervisor(DynamicSupervisorSpec()) as supervisor:
+        await supervisor.start_child(ChildSpec("a", idle))
+        await supervisor.terminate_child("a")
+        assert await supervisor.which_children() == []
+        for call in (supervisor.restart_child, supervisor.delete_child):
+            with pytest.raises(UnsupportedByDynamic):
+                await call("a")
+
+
+async def test_a_dynamic_supervisor_takes_no_more_than_max_children() -> None:
+    async with open_supervisor(DynamicSupervisorSpec(max_children=1)) as supervisor:
+        await supervisor.start_child(ChildSpec("a", idle))
+        with pytest.raises(MaxChildrenReached, match="root"):
+            await supervisor.start_child(ChildSpec("b", idle))
+        with pytest.raises(MaxChildrenReached):
+            await supervisor.run_task(idle)
+        await supervisor.terminate_child("a")
+        await supervisor.start_child(ChildSpec("b", idle))
+
+
+async def test_a_template_takes_args_and_everything_else_takes_a_spec() -> None:
+    spec = SupervisorSpec(
+        children=[
+            ChildSpec("pool", DynamicSupervisorSpec(template=ChildSpec("t", idle))),
+            ChildSpec("any", DynamicSupervisorSpec()),
+        ]
+    )
+    async with open_supervisor(spec) as supervisor:
+        with pytest.raises(BadSpec, match="Args"):
+            await supervisor.find("pool").start_child(ChildSpec("a", idle))
+        with pytest.raises(BadSpec, match="ChildSpec"):
+            await supervisor.find("any").start_child(Args())
+
+
+# Cancelled calls
+
+
+async def test_a_call_cancelled_before_it_is_taken_has_no_effect() -> None:
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", idle)])) as supervisor:
+        with held(supervisor):
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await supervisor.terminate_child("a")
+            assert scope.cancelled_caught
+        assert [child.state for child in await supervisor.which_children()] == [State.UP]
+
+
+async def test_a_start_cancelled_while_it_runs_is_rolled_back(autojump_clock: MockClock) -> None:
+    log = EventLog()
+
+    async def never_up(*, task_status: Any) -> None:
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec(), on_event=Inline(log)) as supervisor:
+        with trio.move_on_after(1) as scope:
+            await supervisor.start_child(ChildSpec("a", never_up))
+        assert scope.cancelled_caught
+        assert await supervisor.which_children() == []
+        await supervisor.start_child(ChildSpec("a", idle))
+    check_log(log.events)
+
+
+async def test_a_restart_cancelled_while_it_runs_leaves_the_child_down(autojump_clock: MockClock) -> None:
+    attempts = 0
+
+    async def slow_the_second_time(*, task_status: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            task_status.started()
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", slow_the_second_time)])) as supervisor:
+        await supervisor.terminate_child("a")
+        with trio.move_on_after(1):
+            await supervisor.restart_child("a")
+        assert [child.state for child in await supervisor.which_children()] == [State.DOWN]
+
+
+async def test_a_start_whose_caller_is_cancelled_in_the_same_moment_is_rolled_back_or_answered() -> None:
+    """Whatever comes first, there is no child of a start that its caller believes cancelled."""
+    for turns in range(12):
+        go = trio.Event()
+
+        async def up_when_told(*, task_status: Any, go: trio.Event = go) -> None:
+            await go.wait()
+            task_status.started()
+            await trio.sleep_forever()
+
+        async with open_supervisor(SupervisorSpec()) as supervisor, trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
+
+            async def call(supervisor: Supervisor = supervisor, scope: trio.CancelScope = scope) -> None:
+                with scope:
+                    await supervisor.start_child(ChildSpec("a", up_when_told))
+
+            nursery.start_soon(call)
+            await wait_all_tasks_blocked()
+            go.set()
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            scope.cancel()
+            await wait_all_tasks_blocked()
+            assert len(await supervisor.which_children()) == (not scope.cancelled_caught)
+
+
+async def test_a_terminate_that_was_taken_completes_though_its_caller_is_gone(autojump_clock: MockClock) -> None:
+    stubborn = Puppet(on_stop=OnStop.STUBBORN)
+    spec = SupervisorSpec(children=[ChildSpec("a", stubborn.run, shutdown=After(3.0))])
+    async with open_supervisor(spec) as supervisor:
+        with trio.move_on_after(1):
+            await supervisor.terminate_child("a")
+        assert [child.state for child in await supervisor.which_children()] == [State.DOWN]
+
+
+async def test_calls_that_wait_when_the_supervisor_ends_get_an_error() -> None:
+    errors: list[str] = []
+
+    async def call(supervisor: Supervisor) -> None:
+        try:
+            await supervisor.count_children()
+        except SupervisorStopped as error:
+            errors.append(error.path)
+
+    puppet = Puppet([Start.OK, *[Start.FAIL] * 3])
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(RestartIntensityExceeded):
+            async with open_supervisor(SupervisorSpec(intensity=0, children=[ChildSpec("a", puppet.run)])) as root:
+                with held(root):
+                    puppet.fail()
+                    await wait_all_tasks_blocked()
+                    nursery.start_soon(call, root)
+                    nursery.start_soon(call, root)
+                    await wait_all_tasks_blocked()
+                await trio.sleep_forever()
+    assert errors == ["root", "root"]
+
+
+async def test_calls_are_answered_in_the_order_in_which_they_were_made() -> None:
+    answers: list[int] = []
+
+    async def call(supervisor: Supervisor, n: int) -> None:
+        await supervisor.count_children()
+        answers.append(n)
+
+    async with open_supervisor(SupervisorSpec()) as supervisor, trio.open_nursery() as nursery:
+        with held(supervisor):
+            for n in range(5):
+                nursery.start_soon(call, supervisor, n)
+                await wait_all_tasks_blocked()
+    assert sorted(answers) == [0, 1, 2, 3, 4]
+
+
+# Deadlocks
+
+
+async def test_a_child_that_calls_its_own_supervisor_in_its_start_is_refused_at_once() -> None:
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+
+        async def start(*, task_status: Any) -> None:
+            async with trio.open_nursery() as nursery:  # a task below counts as the child
+                nursery.start_soon(supervisor.count_children)
+
+        with pytest.raises(ChildStartFailed) as caught:
+            await supervisor.start_child(ChildSpec("a", start))
+    group = caught.value.__cause__
+    assert isinstance(group, ExceptionGroup)
+    assert isinstance(group.exceptions[0], SupervisorDeadlock)
+
+
+async def test_a_child_deep_below_that_calls_a_supervisor_which_waits_for_its_subtree_is_refused() -> None:
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+
+        async def start(*, task_status: Any) -> None:
+            await supervisor.count_children()
+
+        inner = SupervisorSpec(children=[ChildSpec("x", start)])
+        with pytest.raises(ChildStartFailed, match="root/in"):
+            await supervisor.start_child(ChildSpec("in", inner))
+
+
+async def test_a_child_that_calls_its_supervisor_while_it_is_stopped_is_refused() -> None:
+    errors: list[BaseException] = []
+
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+
+        async def start(*, stop: StopRequest) -> None:
+            await stop.wait()
+            try:
+                await supervisor.count_children()
+            except SupervisorDeadlock as error:
+                errors.append(error)
+
+        await supervisor.start_child(ChildSpec("a", start))
+        await wait_all_tasks_blocked()
+        await supervisor.terminate_child("a")
+    assert len(errors) == 1
+
+
+async def test_a_call_that_is_waiting_when_the_stop_of_its_caller_begins_is_refused_then(
+    autojump_clock: MockClock,
+) -> None:
+    go = trio.Event()
+    errors: list[BaseException] = []
+    async with open_supervisor(SupervisorSpec()) as supervisor, trio.open_nursery() as nursery:
+
+        async def start(*, stop: StopRequest) -> None:
+            await go.wait()
+            try:
+                await supervisor.count_children()
+            except SupervisorDeadlock as error:
+                errors.append(error)
+
+        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY))
+        before = trio.current_time()
+        with held(supervisor):
+            nursery.start_soon(supervisor.terminate_child, "a")
+            await wait_all_tasks_blocked()
+            go.set()
+            await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
+        assert len(errors) == 1
+        assert trio.current_time() == before  # it did not wait for its bound
+
+
+async def test_a_child_that_terminates_itself_is_refused_at_once() -> None:
+    errors: list[BaseException] = []
+
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+
+        async def start() -> None:
+            try:
+                await supervisor.terminate_child("a")
+            except SupervisorDeadlock as error:
+                errors.append(error)
+
+        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY))
+        await wait_all_tasks_blocked()
+    assert len(errors) == 1
+
+
+async def test_a_child_that_is_up_may_manage_its_siblings() -> None:
+    done = trio.Event()
+
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("b", idle)])) as supervisor:
+
+        async def start() -> None:
+            await supervisor.terminate_child("b")
+            await supervisor.restart_child("b")
+            await supervisor.start_child(ChildSpec("c", idle))
+            done.set()
+            await trio.sleep_forever()
+
+        await supervisor.start_child(ChildSpec("a", start))
+        await done.wait()
+        assert [child.id for child in await supervisor.which_children()] == ["b", "a", "c"]
+
+
+async def test_a_call_from_a_sibling_in_flight_when_its_group_restarts_is_answered_or_cancelled() -> None:
+    log = EventLog()
+    crash = Puppet()
+    spec = SupervisorSpec(strategy=Strategy.ONE_FOR_ALL, children=[ChildSpec("crash", crash.run)])
+    async with open_supervisor(spec, on_event=Inline(log)) as supervisor:
+
+        async def caller() -> None:
+            while True:
+                await supervisor.count_children()
+                await trio.lowlevel.checkpoint()
+
+        await supervisor.start_child(ChildSpec("caller", caller))
+        crash.fail()
+        for _ in range(50):
+            await trio.lowlevel.checkpoint()
+        assert [child.incarnation for child in await supervisor.which_children()] == [2, 2]
+    assert "root/caller" in log.paths(Exited)
+    check_log(log.events)
