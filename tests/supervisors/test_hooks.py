@@ -138,3 +138,58 @@ def test_an_event_knows_its_own_fields() -> None:
     assert event.fields() == {"value": 5}
     with pytest.raises(AttributeError):
         event.value = 6  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("inline", [False, True])
+async def test_a_hook_that_exits_the_program_is_only_a_bad_hook(inline: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    events: list[Event] = []
+
+    def hook(event: Event) -> None:
+        events.append(event)
+        raise SystemExit(1)
+
+    async with open_supervisor(SPEC, on_event=Inline(hook) if inline else hook):
+        pass
+    assert len(events) == 5
+
+
+async def test_a_flood_of_output_leaves_room_for_what_happens_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from collections.abc import Callable
+
+    from anima_supervisors import ProcessOutput
+
+    monkeypatch.setattr(hooks, "QUEUE_LIMIT", 20)
+    first, release = threading.Event(), threading.Event()
+    events: list[Event] = []
+
+    def hook(event: Event) -> None:
+        events.append(event)
+        first.set()
+        release.wait()
+
+    async def chatty(*, emit: Callable[..., None]) -> None:
+        for n in range(100):
+            emit(ProcessOutput, stream="stdout", line=str(n))
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", idle)]), on_event=hook) as supervisor:
+        await trio.to_thread.run_sync(first.wait)
+        await supervisor.start_child(ChildSpec("chatty", chatty))
+        await wait_all_tasks_blocked()
+        await supervisor.terminate_child("chatty")
+        release.set()
+    assert [event.path for event in events if isinstance(event, Exited)] == ["root/chatty", "root/a", "root"]
+    assert sum(event.count for event in events if isinstance(event, EventsDropped)) > 80
+
+
+async def test_the_end_of_the_tree_needs_none_of_the_programs_threads() -> None:
+    limiter = trio.to_thread.current_default_thread_limiter()
+    tokens = int(limiter.available_tokens)
+    holders = [object() for _ in range(tokens)]
+    for holder in holders:
+        limiter.acquire_on_behalf_of_nowait(holder)
+    async with open_supervisor(SPEC, on_event=lambda _: None):
+        pass
+    for holder in holders:
+        limiter.release_on_behalf_of(holder)

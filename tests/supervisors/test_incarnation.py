@@ -396,3 +396,57 @@ async def test_a_failed_start_is_told_with_its_error() -> None:
         assert await supervisor.which_children() == []
     (failed,) = log.of(StartFailed)
     assert (failed.path, failed.incarnation, str(failed.error)) == ("root/a", 1, "no such device")
+
+
+async def test_a_child_that_started_another_and_died_is_not_kept_alive_by_it() -> None:
+    class Big: ...
+
+    kept: list[weakref.ref[Big]] = []
+
+    async def sibling() -> None:
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+
+        async def start() -> None:
+            big = Big()
+            kept.append(weakref.ref(big))
+            await supervisor.start_child(ChildSpec("sibling", sibling))
+            raise ValueError
+
+        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY))
+        await wait_all_tasks_blocked()
+        gc.collect()
+        assert kept[0]() is None
+
+
+async def test_an_exception_whose_text_cannot_be_shown_is_a_crash_like_any_other() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("broken __str__")
+
+    starts = 0
+
+    async def start() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            raise Broken
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", start)])) as supervisor:
+        await wait_all_tasks_blocked()
+        assert supervisor.snapshot().children[0].last_error == "Broken: its text cannot be shown"
+    assert starts == 2
+
+
+async def test_a_start_that_is_late_is_reported_as_timed_out_even_if_it_says_started(autojump_clock: MockClock) -> None:
+    async def start(*, task_status: Any) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(4)
+        task_status.started()
+
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+        with pytest.raises(ChildStartFailed) as caught:
+            await supervisor.start_child(ChildSpec("a", start, start_timeout=3.0))
+    assert isinstance(caught.value.__cause__, StartTimeout)

@@ -20,6 +20,7 @@ from anima_supervisors import (
     ChildRunning,
     ChildSpec,
     ChildStartFailed,
+    ChildStuck,
     Counts,
     DynamicSupervisorSpec,
     Exited,
@@ -433,3 +434,21 @@ async def test_a_call_from_a_sibling_in_flight_when_its_group_restarts_is_answer
         assert [child.incarnation for child in await supervisor.which_children()] == [2, 2]
     assert "root/caller" in log.paths(Exited)
     check_log(log.events)
+
+
+async def test_a_stuck_child_may_call_a_supervisor_that_no_longer_waits_for_it(autojump_clock: MockClock) -> None:
+    answers: list[Counts] = []
+
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+
+        async def start() -> None:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(10)
+                answers.append(await supervisor.count_children())
+
+        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY, shutdown=After(1.0)))
+        await wait_all_tasks_blocked()
+        with pytest.raises(ChildStuck):
+            await supervisor.terminate_child("a")
+        await trio.sleep(20)
+    assert len(answers) == 1

@@ -262,3 +262,50 @@ async def test_trees_can_be_opened_inside_the_children_of_another() -> None:
     async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", nested)]), on_event=Inline(log)):
         pass
     assert log.paths(Exited) == ["own/x", "own", "root/a", "root"]
+
+
+async def test_a_give_up_is_not_lost_when_an_outer_cancellation_comes_during_its_stop(
+    autojump_clock: MockClock,
+) -> None:
+    async def slow(*, stop: StopRequest) -> None:
+        await stop.wait()
+        await trio.sleep(3)
+
+    spec = SupervisorSpec(
+        intensity=0, children=[ChildSpec("slow", slow), ChildSpec("bad", functools.partial(crash, ValueError()))]
+    )
+    with pytest.raises(ExceptionGroup) as caught:
+        with trio.move_on_after(1) as scope:
+            async with open_supervisor(spec) as supervisor:
+                await trio.sleep_forever()
+    assert scope.cancel_called
+    assert [type(error) for error in caught.value.exceptions] == [RestartIntensityExceeded]
+    assert supervisor.exit == Shutdown(caught.value.exceptions[0])
+
+
+async def test_a_failed_first_start_is_not_lost_when_an_outer_cancellation_comes_during_its_rollback(
+    autojump_clock: MockClock,
+) -> None:
+    async def slow(*, stop: StopRequest) -> None:
+        await stop.wait()
+        await trio.sleep(3)
+
+    spec = SupervisorSpec(children=[ChildSpec("slow", slow), ChildSpec("bad", Puppet([Start.FAIL]).run)])
+    with pytest.raises(ExceptionGroup) as caught:
+        with trio.move_on_after(1):
+            async with open_supervisor(spec):
+                pass
+    assert [type(error) for error in caught.value.exceptions] == [ChildStartFailed]
+
+
+async def test_two_interrupts_are_one() -> None:
+    go = trio.Event()
+
+    async def start() -> None:
+        await go.wait()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", start), ChildSpec("b", start)])):
+            go.set()
+            await trio.sleep_forever()

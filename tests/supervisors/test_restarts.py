@@ -29,6 +29,7 @@ from anima_supervisors import (
     HeartbeatLost,
     HeartbeatMissed,
     Inline,
+    Kill,
     OnError,
     Restart,
     RestartIntensityExceeded,
@@ -443,3 +444,87 @@ async def test_a_temporary_child_killed_in_a_group_is_forgotten_before_the_group
         named["a"].fail()
         await wait_all_tasks_blocked()
         assert [child.id for child in await supervisor.which_children()] == ["a"]
+
+
+async def test_a_beat_that_comes_at_the_last_moment_counts(mock_clock: MockClock) -> None:
+    """Somebody else holds up the loop; beat and deadline are due together then, and no healthy child is killed."""
+    log = EventLog()
+
+    async def start(*, beat: Callable[[], None]) -> None:
+        while True:
+            await trio.sleep(1.0)
+            beat()
+
+    spec = SupervisorSpec(children=[ChildSpec(f"c{n}", start, heartbeat=5.0) for n in range(20)])
+    async with open_supervisor(spec, on_event=Inline(log)):
+        await wait_all_tasks_blocked()
+        mock_clock.jump(30.0)
+        await wait_all_tasks_blocked()
+    assert log.of(HeartbeatMissed) == []
+
+
+async def test_timers_end_with_what_they_are_for() -> None:
+    async def start(*, beat: Callable[[], None]) -> None:
+        if attempts.attempts < 50:
+            attempts.attempts += 1
+            raise ValueError
+        await trio.sleep_forever()
+
+    attempts, waits = Puppet(), Puppet()
+    spec = SupervisorSpec(
+        children=[
+            ChildSpec("beats", SupervisorSpec(intensity=99, children=[ChildSpec("x", start, heartbeat=3600.0)])),
+            ChildSpec("waits", SupervisorSpec(backoff=Backoff(3600, 3600), children=[ChildSpec("y", waits.run)])),
+        ]
+    )
+    async with open_supervisor(spec) as supervisor:
+        before = trio.lowlevel.current_statistics().tasks_living
+        await wait_all_tasks_blocked()
+        for _ in range(20):
+            waits.fail()
+            await wait_all_tasks_blocked()
+            await supervisor.find("waits").terminate_child("y")
+            await supervisor.find("waits").restart_child("y")
+        await wait_all_tasks_blocked()
+        assert trio.lowlevel.current_statistics().tasks_living <= before + 2
+
+
+async def test_a_significant_child_that_was_stopped_and_is_stuck_counts_as_gone(autojump_clock: MockClock) -> None:
+    from anima_supervisors import ChildStuck
+
+    a, b = Puppet(), Puppet(on_stop=OnStop.DEAF)
+    spec = SupervisorSpec(
+        auto_shutdown=AutoShutdown.ALL_SIGNIFICANT,
+        children=[
+            ChildSpec(id, puppet.run, Restart.TRANSIENT, significant=True, shutdown=After(1.0))
+            for id, puppet in (("a", a), ("b", b))
+        ],
+    )
+    log = EventLog()
+    async with trio.open_nursery() as nursery:
+
+        async def host() -> None:
+            async with open_supervisor(spec, on_event=Inline(log)) as supervisor:
+                with pytest.raises(ChildStuck):
+                    await supervisor.terminate_child("b")
+                a.finish()
+                await trio.sleep_forever()
+
+        nursery.start_soon(host)
+        await trio.sleep(10)
+        assert log.paths(AutoShutdownTriggered) == ["root"]
+        b.release()
+
+
+async def test_a_lost_heartbeat_is_the_reason_whatever_the_stop_policy(autojump_clock: MockClock) -> None:
+    log = EventLog()
+
+    async def start(*, beat: Callable[[], None]) -> None:
+        await trio.sleep_forever()
+
+    spec = ChildSpec("a", start, Restart.TEMPORARY, heartbeat=1.0, shutdown=Kill())
+    async with open_supervisor(SupervisorSpec(children=[spec]), on_event=Inline(log)):
+        await trio.sleep(2)
+    exit = log.of(Exited)[0].exit
+    assert isinstance(exit, Error)
+    assert isinstance(exit.exception, HeartbeatLost)

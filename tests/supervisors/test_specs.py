@@ -164,3 +164,16 @@ def test_supervisors_that_can_never_give_up_are_found_by_path() -> None:
 def test_kill_and_never_say_what_they_are() -> None:
     assert repr(Kill()) == "Kill()"
     assert repr(Never()) == "Never()"
+
+
+def test_parameters_that_are_bound_by_position_are_not_given() -> None:
+    async def count(start: int, stop: int, *, beat: object) -> None: ...
+
+    assert given_parameters(functools.partial(count, 0, 10)) == {"beat"}
+
+
+def test_the_rules_of_a_spec_do_not_change_with_the_dict_they_came_from() -> None:
+    rules: dict[type[Exception], OnError] = {ValueError: OnError.STOP}
+    spec = ChildSpec("a", work, on_error=rules)
+    rules[KeyError] = OnError.ESCALATE
+    assert dict(spec.on_error) == {ValueError: OnError.STOP}

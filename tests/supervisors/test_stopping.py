@@ -341,3 +341,30 @@ async def test_stopping_events_tell_the_bound() -> None:
     async with open_supervisor(spec, on_event=Inline(log)):
         pass
     assert [(event.path, event.bound) for event in log.of(Stopping)] == [("root/b", math.inf), ("root/a", 2.0)]
+
+
+async def test_an_inner_supervisor_that_ended_by_itself_with_a_stuck_child_does_not_hold_up_its_uncles(
+    autojump_clock: MockClock,
+) -> None:
+    log = EventLog()
+    deaf, crash = Puppet(on_stop=OnStop.DEAF), Puppet()
+    inner = SupervisorSpec(
+        intensity=0,
+        children=[ChildSpec("deaf", deaf.run, shutdown=After(1.0)), ChildSpec("crash", crash.run)],
+    )
+    spec = SupervisorSpec(children=[ChildSpec("a", idle), ChildSpec("in", inner)])
+    async with trio.open_nursery() as nursery:
+
+        async def host() -> None:
+            with trio.move_on_after(10):
+                async with open_supervisor(spec, on_event=Inline(log)) as supervisor:
+                    crash.fail()
+                    await trio.sleep(5)
+                    assert [node.state for node in supervisor.snapshot().children] == [State.UP, State.STOPPING]
+                    await trio.sleep_forever()
+
+        nursery.start_soon(host)
+        await trio.sleep(11)
+        assert "root/a" in log.paths(Exited)
+        deaf.release()
+    check_log(log.events)

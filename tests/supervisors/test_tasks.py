@@ -146,3 +146,54 @@ async def test_tasks_leave_nothing_behind_however_many_there_were() -> None:
         await supervisor.count_children()
         assert len(supervisor._tree.attempts) == 1  # the root's own
         assert supervisor._life._calls == {}
+
+
+async def test_tasks_that_nobody_waits_for_any_more_stop_side_by_side(autojump_clock: MockClock) -> None:
+    async def slow_to_stop() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(1)
+
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(supervisor.run_task, slow_to_stop)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        before = trio.current_time()
+        await supervisor.count_children()
+        assert trio.current_time() == before
+    assert trio.current_time() - before == 1
+
+
+async def test_what_a_source_raises_stands_at_its_place_and_the_source_is_closed() -> None:
+    closed = False
+
+    async def source() -> AsyncIterator[int]:
+        nonlocal closed
+        try:
+            yield 1
+            raise ValueError("the source")
+        finally:
+            closed = True
+
+    async def same(x: int) -> int:
+        return x
+
+    async with open_supervisor(DynamicSupervisorSpec()) as supervisor:
+        async with supervisor.map_stream(same, source(), limit=2) as outcomes:
+            assert await anext(outcomes) == Success(1)
+            with pytest.raises(ValueError, match="the source"):
+                await anext(outcomes)
+    assert closed
+
+
+async def test_what_the_block_of_a_mapped_stream_raises_comes_out_as_it_is() -> None:
+    async with open_supervisor(DynamicSupervisorSpec()) as supervisor:
+        with pytest.raises(KeyError):
+            async with supervisor.map_stream(double, [1, 2, 3], limit=2):
+                raise KeyError
+        await wait_all_tasks_blocked()
+        assert await supervisor.which_children() == []
