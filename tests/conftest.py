@@ -41,7 +41,7 @@ def _ends_in_time(request: pytest.FixtureRequest) -> Iterator[None]:
 def _repeats(request: pytest.FixtureRequest) -> None:
     """Trio shuffles the tasks that can run; each test has its own order, and always the same."""
     seed = zlib.crc32(request.node.nodeid.encode())
-    trio._core._run._r.seed(seed)  # type: ignore[attr-defined]  # Trio has no public way
+    trio._core._run._r.seed(seed)  # Trio has no public way
 
 
 @pytest.fixture(autouse=True)

@@ -83,41 +83,57 @@ class ManagementError(SupervisorError):
 
 
 class ChildAlreadyStarted(ManagementError):
+    """`start_child`: there is a child of this id, and it has a task."""
+
     reason = "already_started"
     text = "{path} is already up; terminate_child and delete_child it first, or choose another id"
 
 
 class ChildAlreadyPresent(ManagementError):
+    """`start_child`: there is a child of this id, which is down or waits for a restart."""
+
     reason = "already_present"
     text = "{path} is not up but its spec is kept; use restart_child, or delete_child it first"
 
 
 class ChildRunning(ManagementError):
+    """`restart_child`, `delete_child`: the child has a task."""
+
     reason = "running"
     text = "{path} is running; terminate_child it first"
 
 
 class ChildRestarting(ManagementError):
+    """`restart_child`, `delete_child`: the child waits for its next restart."""
+
     reason = "restarting"
     text = "{path} is waiting for its next restart; terminate_child ends the wait"
 
 
 class ChildNotFound(ManagementError):
+    """There is no child of this id, or no supervisor at this path."""
+
     reason = "not_found"
     text = "{path} is not there"
 
 
 class UnsupportedByDynamic(ManagementError):
+    """`restart_child`, `delete_child`: there is no such thing under a dynamic supervisor."""
+
     reason = "simple_one_for_one"
     text = "{path} is a dynamic supervisor: it keeps no spec of a child that is not running"
 
 
 class MaxChildrenReached(ManagementError):
+    """`start_child`, `run_task`: the dynamic supervisor is full."""
+
     reason = "max_children"
     text = "{path} has as many children as its max_children allows"
 
 
 class ChildStuck(ManagementError):
+    """`terminate_child`: the child has not ended in time, and is still there."""
+
     reason = "stuck"
     text = (
         "{path} was asked to stop and cancelled, and is still alive 1 s after its bound; "
@@ -126,11 +142,15 @@ class ChildStuck(ManagementError):
 
 
 class SupervisorStopped(ManagementError):
+    """The supervisor ended before it could answer, or had ended already."""
+
     reason = "noproc"
     text = "{path} has ended"
 
 
 class SupervisorDeadlock(ManagementError):
+    """The call comes from the very child that the supervisor is waiting for."""
+
     reason = "deadlock"
     text = (
         "{path}: the supervisor is waiting for the very child that makes this call, so neither could go on; "
