@@ -58,6 +58,7 @@ from ._events import (
     StartIgnored,
     Stopping,
     Stuck,
+    events_by_name,
 )
 from ._exits import CleanExit, DoNotRestart, Error, Exit, Ignore, Killed, Normal, Shutdown
 from ._hooks import EventHook, Inline
@@ -168,6 +169,7 @@ __all__ = [
     "UnsupportedByDynamic",
     "Up",
     "describe",
+    "events_by_name",
     "given_parameters",
     "open_supervisor",
     "process_child",

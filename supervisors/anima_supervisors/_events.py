@@ -167,3 +167,9 @@ class ProcessOutputOmitted(Event):
     name: ClassVar[str] = "process.output_omitted"
     stream: str
     lines: int
+
+
+def events_by_name() -> dict[str, type[Event]]:
+    """All kinds of events that supervisors send, by their names."""
+    kinds = [value for value in globals().values() if isinstance(value, type) and issubclass(value, Event)]
+    return {kind.name: kind for kind in kinds if kind is not Event}

@@ -1,0 +1,139 @@
+"""Every example in a document runs, and prints what the document says; every key of a tree file is documented."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import anima_supervisors
+from anima.config import load_tree
+from anima.config._tables import SECTIONS
+from anima_supervisors import Event, events_by_name
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return [block for found, block in BLOCK.findall(text) if found == language]
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    bin = str(Path(sys.executable).parent)
+    env = {**os.environ, "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}", "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=40)
+
+
+def levelled(text: str) -> list[str]:
+    """Without what differs from run to run: times, folders, milliseconds."""
+    text = re.sub(r"\d\d:\d\d:\d\d\.\d{3}", "TIME", text)
+    text = re.sub(r'File ".*?(\w+\.py)"', r'File "\1"', text)
+    text = re.sub(r"\b\d+\.\d s", "N s", text)
+    text = re.sub(r"outage \d+ ms", "outage N ms", text)
+    return text.splitlines()
+
+
+def test_the_program_on_the_first_screen_of_the_readme_does_what_it_shows(tmp_path: Path) -> None:
+    (tree,) = blocks("README.md", "toml")
+    feeds = blocks("README.md", "python")[0]
+    (tmp_path / "tree.toml").write_text(tree, encoding="utf-8")
+    (tmp_path / "feeds.py").write_text(feeds, encoding="utf-8")
+    command, _, shown = blocks("README.md", "console")[0].partition("\n")
+    ran = run(command.removeprefix("$ ").split(), tmp_path)
+    assert ran.returncode == 0
+    assert levelled(ran.stderr + ran.stdout) == levelled(shown)
+
+
+def test_the_service_in_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
+    (tmp_path / "service.py").write_text(blocks("README.md", "python")[1], encoding="utf-8")
+    command, _, shown = blocks("README.md", "console")[1].partition("\n")
+    ran = run(command.removeprefix("$ ").split(), tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert levelled(ran.stdout) == levelled(shown)
+
+
+def test_the_example_of_the_library_prints_what_its_readme_shows(tmp_path: Path) -> None:
+    program, _ = blocks("supervisors/README.md", "python")
+    (shown,) = blocks("supervisors/README.md", "")
+    (tmp_path / "example.py").write_text(program, encoding="utf-8")
+    ran = run([sys.executable, "example.py"], tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == shown
+
+
+def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
+    _, program = blocks("supervisors/README.md", "python")
+    (tmp_path / "test_example.py").write_text(program, encoding="utf-8")
+    ran = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_example.py"], tmp_path)
+    assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_of_a_tree_file_is_documented_and_nothing_else_is(section: str) -> None:
+    text = (ROOT / "docs/tree.md").read_text(encoding="utf-8")
+    (table,) = re.findall(rf"^## `\[{section}\.NAME\]`\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
+    documented = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+    assert sorted(documented) == sorted(field.name for field in attrs.fields(SECTIONS[section]))
+    for field in attrs.fields(SECTIONS[section]):
+        for inner in _inner_keys(field.type):
+            assert f"`{inner}`" in table, f"{section}: {field.name}.{inner}"
+
+
+def _inner_keys(kind: Any) -> list[str]:
+    tables = [part for part in getattr(kind, "__args__", ()) if attrs.has(part)]
+    return [field.name for table in tables if table.__name__.endswith("Table") for field in attrs.fields(table)]
+
+
+def test_every_event_is_documented_with_its_fields() -> None:
+    text = (ROOT / "docs/tree.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (`[a-z]+\.[^|]*) \|([^|]*)\|$", text, re.MULTILINE))
+    documented = {name: cell for names, cell in rows.items() for name in re.findall(r"`([a-z_.]+)`", names)}
+    kinds = events_by_name()
+    assert documented.keys() == kinds.keys()
+    common = {field.name for field in attrs.fields(Event)}
+    for name, kind in kinds.items():
+        for field in attrs.fields(kind):
+            assert field.name in common or f"`{field.name}`" in documented[name], f"{name}: {field.name}"
+
+
+def test_every_rule_that_the_code_cites_is_in_the_rules() -> None:
+    text = (ROOT / "docs/supervision.md").read_text(encoding="utf-8")
+    known = set(re.findall(r"\b([A-H]\d)\b", text))
+    package = Path(anima_supervisors.__file__).parent
+    cited = set[str]()
+    for file in package.glob("*.py"):
+        for rules in re.findall(r"\((?:rules? )?([A-H]\d[^)]*)\)", file.read_text(encoding="utf-8")):
+            cited |= set(re.findall(r"\b[A-H]\d\b", rules))
+    assert cited
+    assert cited <= known
+
+
+@functools.cache
+def _configs() -> list[Path]:
+    return sorted((ROOT / "configs").glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", _configs(), ids=lambda file: file.name)
+def test_every_file_in_configs_is_valid(file: Path) -> None:
+    assert load_tree(file).spec.children
+
+
+def test_the_demo_survives_its_crashes_and_stops_in_order(tmp_path: Path) -> None:
+    """It is up within its first second, and what is started first is stopped last."""
+    command = ["anima", "supervise", str(ROOT / "configs/demo.toml"), "--for", "3s"]
+    ran = run(command, tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "home/flaky #1 crashed" in ran.stderr
+    assert ran.stdout.splitlines()[-1].split() == [
+        *("stop", "order", "flaky", "watch/trend", "watch/sampler", "watch"),
+        *("pipeline/report", "pipeline/counter", "pipeline/reader", "pipeline", "site", "desk"),
+    ]
