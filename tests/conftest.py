@@ -15,12 +15,14 @@ import hypothesis
 import pytest
 import trio
 
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
+
 #: A test that deadlocks on a mock clock waits, or spins, for ever: after so many real seconds it fails instead.
-LONGEST_TEST = 45
+LONGEST_TEST = 45 if PROFILE == "default" else 3600
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("torture", deadline=None, print_blob=True, max_examples=5000)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+hypothesis.settings.load_profile(PROFILE)
 
 
 @pytest.fixture(autouse=True)

@@ -8,22 +8,21 @@ answered in between (rule D5).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import attrs
 import trio
 
 from . import _events as events
-from ._children import Child, Retry
+from ._children import Child, Children, Retry
 from ._errors import HeartbeatLost, RestartIntensityExceeded
 from ._exits import Error, Exit, Shutdown, error_of
+from ._inbox import Inbox
 from ._incarnation import Incarnation, State
 from ._policy import AutoShutdown, Decision, Restart, RestartWindow, Strategy, decide, group_of
-from ._specs import SupervisorSpec
-
-if TYPE_CHECKING:
-    from ._life import Life
+from ._specs import AnySupervisorSpec, SupervisorSpec
+from ._tree import Tree
 
 
 @attrs.frozen(eq=False)
@@ -34,10 +33,32 @@ class Silence:
     promised: float
 
 
-class Restarts:
-    """Decides over exits and carries restarts out, inside the loop of its `Life`."""
+class Mechanism(Protocol):
+    """What restarts are made of: the part of a `Life` that they use, inside its loop."""
 
-    def __init__(self, life: Life) -> None:
+    spec: AnySupervisorSpec
+    path: str
+    tree: Tree
+    children: Children
+    inbox: Inbox
+    escalated_from: str | None
+
+    @property
+    def dynamic(self) -> bool: ...
+    def child_with(self, incarnation: Incarnation) -> Child | None: ...
+    async def start(self, child: Child) -> BaseException | None: ...
+    async def stop_one(self, child: Child) -> bool: ...
+    async def stop_all(self, children: Iterable[Child]) -> None: ...
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None: ...
+    def forget(self, child: Child) -> None: ...
+    def emit(self, kind: type[events.Event], **fields: object) -> None: ...
+    def end(self, exit: Exit) -> None: ...
+
+
+class Restarts:
+    """Decides over exits and carries restarts out, by the mechanism it is given."""
+
+    def __init__(self, life: Mechanism) -> None:
         self._life = life
         self.window = RestartWindow(life.spec.intensity, life.spec.period)
         self._timers: set[trio.CancelScope] = set()

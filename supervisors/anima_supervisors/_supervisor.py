@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from typing import TypeVar, cast
 
@@ -147,7 +148,7 @@ class Supervisor:
         the block stops what is still running, and closes the source if it is an asynchronous generator. What the block
         raises comes out as it is.
         """
-        mapping = Mapping(self, function, items, limit)
+        mapping = Mapping(functools.partial(self.run_task, function), items, limit)
         failure: BaseException | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(mapping.feed)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
 
 from ._errors import SupervisorError
 from ._exits import Exit
-
-if TYPE_CHECKING:
-    from ._supervisor import Supervisor
 
 T = TypeVar("T")
 I = TypeVar("I")
@@ -91,19 +88,17 @@ class MappedStream(Generic[T]):
 
 
 class Mapping(Generic[I, T]):
-    """Feeds the items of a stream to tasks under a supervisor, at most `limit` at a time."""
+    """Feeds the items of a stream to tasks, at most `limit` at a time; `run` runs one under its supervisor."""
 
     def __init__(
         self,
-        supervisor: Supervisor,
-        function: Callable[[I], Awaitable[T]],
+        run: Callable[[I], Awaitable[Success[T] | Failure]],
         items: AsyncIterable[I] | Iterable[I],
         limit: int,
     ) -> None:
         if limit < 1:
             raise ValueError(f"limit must be 1 or more, not {limit!r}")
-        self._supervisor = supervisor
-        self._function = function
+        self._run_task = run
         self._items = items
         self._slots, receive = trio.open_memory_channel[_Slot[T]](limit)
         self._free = trio.CapacityLimiter(limit)
@@ -126,7 +121,7 @@ class Mapping(Generic[I, T]):
 
     async def _run(self, item: I, slot: _Slot[T]) -> None:
         try:
-            slot.outcome = await self._supervisor.run_task(self._function, item)
+            slot.outcome = await self._run_task(item)
             self._fill(slot, None)
         except SupervisorError as error:
             self._fill(slot, error)
