@@ -1,6 +1,8 @@
 """SIGINT and SIGTERM: the first asks, the second leaves.
 
-Plain signal handlers, because Trio's own need the loop: these work while a task blocks it.
+The signals are seen by a thread, through Python's wake-up descriptor: handlers run in the main thread alone, and not
+while a task holds it in one long call. Blocking the signals for a waiting thread instead would not do: every program
+that a task starts would inherit the mask.
 """
 
 from __future__ import annotations
@@ -8,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 
 import trio
 
@@ -19,35 +22,68 @@ INTERRUPTED = 130
 #: After the second signal the program leaves within so many seconds, whatever hangs.
 LEAVE_SECONDS = 0.7
 
+_SHOW_CURSOR = b"\x1b[?25h"
+
 
 class Interrupts:
-    """Counts the signals. `on_first` and `on_second` are called on Trio's loop, as soon as that turns."""
+    """Counts SIGINT and SIGTERM from `watch` to the end of the program.
+
+    `on_first` and `on_second` are called on Trio's loop, as soon as that turns.
+    """
 
     def __init__(self, on_first: Callable[[], None], on_second: Callable[[], None]) -> None:
         self._on_first = on_first
         self._on_second = on_second
         self._token: trio.lowlevel.TrioToken | None = None
+        self._trios_wakeup = -1
+        self._received, self._wakeup = socket.socketpair()
+        self._wakeup.setblocking(False)
         self.count = 0
 
-    @contextlib.contextmanager
-    def caught(self) -> Iterator[None]:
-        """Catch both signals inside this block, in Trio's thread."""
-        self._token = trio.lowlevel.current_trio_token()
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def watch(self) -> None:
+        """Begin to watch. Called on Trio's loop, in the main thread.
 
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        Trio has a wake-up descriptor of its own: ours takes its place, and what comes is passed on.
+        """
+        self._token = trio.lowlevel.current_trio_token()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        self._trios_wakeup = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._listen, name="anima-signals", daemon=True).start()
+
+    def leave_trio(self) -> None:
+        """The loop has ended; what comes now can only make us leave."""
+        self._token = None
+        self._trios_wakeup = -1
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+
+    def _listen(self) -> None:
+        while True:
+            for number in self._received.recv(64):
+                if self._trios_wakeup != -1:
+                    with contextlib.suppress(OSError):
+                        os.write(self._trios_wakeup, bytes([number]))
+                if number in (signal.SIGINT, signal.SIGTERM):
+                    self._interrupt()
+
+    def _interrupt(self) -> None:
         self.count += 1
         if self.count == 2:
             # Ends with us: our ends of the reapers' pipes, and so every process group.
-            threading.Thread(target=self._leave, daemon=True).start()
+            threading.Timer(LEAVE_SECONDS, leave, [INTERRUPTED]).start()
         if self.count <= 2 and self._token is not None:
-            self._token.run_sync_soon(self._on_first if self.count == 1 else self._on_second)
+            with contextlib.suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self._on_first if self.count == 1 else self._on_second)
 
-    def _leave(self) -> None:
-        threading.Event().wait(LEAVE_SECONDS)
-        os._exit(INTERRUPTED)
+
+def leave(status: int) -> None:
+    """End the program now, from any thread, and give the terminal its cursor back."""
+    for stream in (sys.__stderr__, sys.__stdout__):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if stream is not None and stream.isatty():
+                fd = stream.fileno()
+                os.set_blocking(fd, False)  # a paused terminal takes nothing
+                os.write(fd, _SHOW_CURSOR)
+                os.set_blocking(fd, True)
+                break
+    os._exit(status)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import trio
 
 from anima.config import BadValue, ConfigError, Tree, load_tree, notes, outline, parse_duration
-from anima.observe import JsonLines, LiveView, Log, Summary
+from anima.observe import EarlyTree, JsonLines, LiveView, Log, Summary, leaves
 from anima_supervisors import Event, Supervisor, SupervisorError, describe, open_supervisor
 
-from ._signals import INTERRUPTED, Interrupts
+from ._signals import INTERRUPTED, Interrupts, leave
 
 #: How often, in seconds, the live view looks at the tree.
 LOOK_EVERY = 0.25
 #: How long, in seconds, the end of the program waits for a terminal or pipe that takes nothing.
-OUTPUT_SECONDS = 1.0
+OUTPUT_SECONDS = 0.7
 
 
 class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2 only
@@ -63,8 +64,16 @@ def supervise(
     if check:
         _check(tree)
         return
-    run = _Run(tree, seconds, writer, Log(sys.stderr, verbose=verbose, json_format=log_format == "json"))
-    _leave(run, trio.run(run.main))
+    stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- for as long as we live
+    log = Log(stderr, verbose=verbose, json_format=log_format == "json")
+    run = _Run(tree, seconds, writer, log)
+    status = trio.run(run.main)
+    run.interrupts.leave_trio()
+    writing = threading.Thread(target=run.finish, daemon=True)
+    writing.start()
+    writing.join(OUTPUT_SECONDS)
+    # Not sys.exit: it would wait for a stream that a paused terminal or a full pipe holds up in another thread.
+    leave(INTERRUPTED if run.interrupts.count > 1 else status)
 
 
 def _check(tree: Tree) -> None:
@@ -81,23 +90,30 @@ class _Run:
         self._seconds = seconds
         self._writer = writer
         self._log = log
-        self._view = LiveView(sys.stderr, log) if sys.stderr.isatty() else None
+        self._early = EarlyTree()
+        self._summary = Summary(tree.root)
+        self._view = LiveView(sys.stderr, log) if sys.stderr is not None and sys.stderr.isatty() else None
+        self._broken: set[str] = set()
         self._scope = trio.CancelScope()
         self._supervisor: Supervisor | None = None
-        self._interrupts = Interrupts(self._stop, self._scope.cancel)
-        self.summary = Summary(tree.root)
-        self.error: BaseException | None = None
+        self._error: BaseException | None = None
+        self.interrupts = Interrupts(self._stop, self._scope.cancel)
 
     async def main(self) -> int:
-        with self._interrupts.caught():
-            try:
-                with self._scope:
+        """The exit status."""
+        self.interrupts.watch()
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    if self._seconds is not None:
+                        nursery.start_soon(self._stop_after, self._seconds)
                     await self._supervise()
-            except* (SupervisorError, SystemExit, KeyboardInterrupt) as group:
-                self.error = _first(group)
-        if self._interrupts.count > 1:
-            return INTERRUPTED
-        match self.error:
+                    nursery.cancel_scope.cancel()
+        except BaseException as error:
+            self._error = _deciding(error)
+            if self._error is None or not isinstance(self._error, SupervisorError | SystemExit | KeyboardInterrupt):
+                raise
+        match self._error:
             case None:
                 return 0
             case SystemExit(code=code):
@@ -108,13 +124,8 @@ class _Run:
                 return 1
 
     async def _supervise(self) -> None:
-        async with (
-            open_supervisor(self._tree.spec, name=self._tree.root, on_event=self._on_event) as supervisor,
-            trio.open_nursery() as nursery,
-        ):
+        async with open_supervisor(self._tree.spec, name=self._tree.root, on_event=self._on_event) as supervisor:
             self._supervisor = supervisor
-            if self._seconds is not None:
-                nursery.start_soon(self._stop_after, self._seconds)
             # The end of the tree cancels this block, so the view lives through the stop.
             while True:
                 if self._view is not None:
@@ -131,46 +142,58 @@ class _Run:
         else:
             self._scope.cancel(reason="interrupted during the start")
 
+    # Output: in other threads than Trio's, each on its own account
+
     def _on_event(self, event: Event) -> None:
         """In the hook's thread: what blocks here delays nothing else."""
         if self._view is not None:
-            self._view.start()
+            self._guarded("the live view", self._draw, self._view, event)
         if self._writer is not None:
-            self._writer(event)
-        self._log(event)
-        self.summary.add(event)
+            self._guarded("--events", self._writer, event)
+        self._guarded("the log", self._log, event)
+        self._summary.add(event)
+
+    def _draw(self, view: LiveView, event: Event) -> None:
+        view.start()
+        if self._supervisor is None:
+            self._early.add(event)
+            snapshot = self._early.snapshot()
+            if snapshot is not None:
+                view.show(snapshot)
+
+    def _guarded(self, name: str, output: Callable[..., object], *args: object) -> None:
+        """Call an output, unless it has failed before: one that is broken must not silence the others."""
+        if name in self._broken:
+            return
+        try:
+            output(*args)
+        except (OSError, ValueError) as error:  # no disk, no reader, closed
+            self._broken.add(name)
+            if name not in ("the log", "the summary"):
+                text = f"anima: {name} has failed and is left out: {describe(error)}"
+                self._guarded("the log", self._log.say, text)
 
     def finish(self) -> None:
         """Everything that is written at the end."""
         if self._view is not None:
-            self._view.stop()
+            self._guarded("the live view", self._view.stop)
         if self._writer is not None:
-            self._writer.close()
-        if self.error is not None and not isinstance(self.error, SystemExit):
-            click.echo(f"anima: {describe(self.error)}", err=True)
-        for line in self.summary.lines():
-            click.echo(line)
-        sys.stdout.flush()
+            self._guarded("--events", self._writer.close)
+        match self._error:
+            case SystemExit(code=str(text)):
+                self._guarded("the log", self._log.say, text)
+            case SupervisorError() as error:
+                self._guarded("the log", self._log.say, f"anima: {error}")
+        self._guarded("the summary", self._print_summary)
+
+    def _print_summary(self) -> None:
+        if sys.stdout is not None:
+            for line in self._summary.lines():
+                print(line)
+            sys.stdout.flush()
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that decides the exit status: a SystemExit before all others."""
-    errors: list[BaseException] = []
-    todo: list[BaseException] = [group]
-    while todo:
-        error = todo.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            todo += error.exceptions
-        else:
-            errors.append(error)
-    return min(errors, key=lambda error: not isinstance(error, SystemExit))
-
-
-def _leave(run: _Run, status: int) -> None:
-    """Write what is to be written and exit; without it where nobody reads: a paused terminal must not hold us."""
-    writing = threading.Thread(target=run.finish, daemon=True)
-    writing.start()
-    writing.join(OUTPUT_SECONDS)
-    if writing.is_alive():
-        os._exit(status)
-    sys.exit(status)
+def _deciding(error: BaseException) -> BaseException | None:
+    """The error that decides the exit status: a SystemExit before all others; cancellations were for us."""
+    errors = [leaf for leaf in leaves(error) if not isinstance(leaf, trio.Cancelled)]
+    return min(errors, key=lambda leaf: not isinstance(leaf, SystemExit), default=None)

@@ -1,23 +1,26 @@
 """Events to the terminal, to JSON lines, to a summary. Adapters only: nothing here decides anything.
 
 - `_record`: an event as data for programs; `_lines`, `_tracebacks`: as lines for people
-- `_summary`: what a run came to; `_drawing`: a snapshot on the terminal
+- `_summary`: what a run came to; `_drawing`, `_early`: a tree on the terminal
 - `_outputs`: where it all goes
 """
 
+from ._early import EarlyTree
 from ._lines import Line, Lines
 from ._outputs import JsonLines, LiveView, Log
 from ._record import record, timestamp
 from ._summary import Summary
-from ._tracebacks import trimmed
+from ._tracebacks import leaves, trimmed
 
 __all__ = [
+    "EarlyTree",
     "JsonLines",
     "Line",
     "Lines",
     "LiveView",
     "Log",
     "Summary",
+    "leaves",
     "record",
     "timestamp",
     "trimmed",

@@ -27,6 +27,9 @@ def table(snapshot: Snapshot) -> Table:
     for name in ("tree", "state", "#", "restarts", "uptime", "last error"):
         drawn.add_column(name, no_wrap=True, overflow="ellipsis")
     for prefix, node in _rows(snapshot, "", ""):
+        if node is None:
+            drawn.add_row(Text(prefix, style="dim"))
+            continue
         restarts = "" if node.restarts is None else f"{node.restarts}/{node.intensity} in {node.period:g}s"
         drawn.add_row(
             Text(prefix, style="dim") + Text(node.id, style="bold" if node.kind == "supervisor" else ""),
@@ -39,12 +42,16 @@ def table(snapshot: Snapshot) -> Table:
     return drawn
 
 
-def _rows(node: Snapshot, first: str, rest: str) -> Iterator[tuple[str, Snapshot]]:
+def _rows(node: Snapshot, first: str, rest: str) -> Iterator[tuple[str, Snapshot | None]]:
+    """Each line's indent and node; without a node, a line that only says something."""
     yield first, node
     shown = node.children[:SHOWN_CHILDREN]
     for child in shown:
         last = child is shown[-1]
-        yield from _rows(child, f"{rest}{'└─ ' if last else '├─ '}", f"{rest}{'   ' if last else '│  '}")
+        end = "└─ " if last and len(shown) == len(node.children) else "├─ "
+        yield from _rows(child, f"{rest}{end}", f"{rest}{'   ' if end == '└─ ' else '│  '}")
+    if len(shown) < len(node.children):
+        yield f"{rest}└─ … {len(node.children) - len(shown)} more", None
 
 
 def _duration(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 
 import attrs
@@ -10,6 +9,7 @@ import attrs
 from anima_supervisors import (
     AutoShutdownTriggered,
     BackoffNeverGivesUp,
+    ChildStartFailed,
     Error,
     Escalated,
     Event,
@@ -19,17 +19,25 @@ from anima_supervisors import (
     HeartbeatMissed,
     Killed,
     ProcessOutput,
+    ProcessOutputOmitted,
+    RestartIntensityExceeded,
     RestartScheduled,
     Shutdown,
+    StartCancelled,
     Started,
     StartFailed,
     StartIgnored,
+    Starting,
     Stopping,
     Stuck,
     describe,
 )
 
-from ._tracebacks import trimmed
+from ._record import safe_repr
+from ._tracebacks import leaves, place, trimmed
+
+#: So many places are remembered; a program that fails at more of them shows its tracebacks again.
+REMEMBERED = 1000
 
 
 @attrs.frozen
@@ -45,17 +53,21 @@ class Lines:
     """Makes a `Line` of each event. Remembers which tracebacks it has shown: each is shown once."""
 
     def __init__(self) -> None:
-        self._shown: Counter[str] = Counter()
+        self._shown: Counter[tuple[object, ...]] = Counter()
 
     def line(self, event: Event) -> Line:
         who = f"{event.path} #{event.incarnation}"
         match event:
+            case Starting():
+                return Line("DEBUG", f"{who} starts")
             case Started():
                 return Line("INFO", f"{who} started")
+            case StartFailed(error=StartCancelled()):
+                return Line("INFO", f"{who} was stopped during its start")
             case StartFailed():
-                return self._failed("ERROR", f"{who} did not start", event.error)
+                return self._failed(f"{who} did not start", event, event.error)
             case StartIgnored():
-                return Line("INFO", f"{who} is not wanted")
+                return Line("INFO", f"{who} is left out: it raised Ignore")
             case Exited():
                 return self._exited(who, event)
             case Stopping():
@@ -70,8 +82,8 @@ class Lines:
             case HeartbeatMissed():
                 return Line("ERROR", f"{who} was silent for {event.silence:.2f} s")
             case GaveUp():
-                limit = f"more than {event.intensity} restarts in {event.period:g} s"
-                return Line("ERROR", f"{who} gives up: {event.child} needs {limit}")
+                limit = f"the {event.intensity} allowed in {event.period:g} s"
+                return Line("ERROR", f"{who} gives up: {event.child} needs a restart beyond {limit}")
             case Escalated():
                 return Line("ERROR", f"{who} ends with an error escalated by {event.child}: {describe(event.error)}")
             case AutoShutdownTriggered():
@@ -83,31 +95,51 @@ class Lines:
                 return Line("WARNING", f"{event.count} events were dropped: the output is too slow")
             case ProcessOutput():
                 return Line("DEBUG", f"{who} {event.stream}: {event.line}")
+            case ProcessOutputOmitted():
+                return Line("WARNING", f"{who} wrote too much to {event.stream}: {event.lines} lines are left out")
             case _:
-                return Line("INFO", f"{who} {event.name} {event.fields()}")
+                fields = ", ".join(f"{name}={safe_repr(value)}" for name, value in event.fields().items())
+                return Line("INFO", f"{who} {event.name} {fields}".rstrip())
 
     def _exited(self, who: str, event: Exited) -> Line:
         after = f"after {event.uptime:.1f} s"
         match event.exit:
+            case Error(error) if any(isinstance(leaf, SystemExit | KeyboardInterrupt) for leaf in leaves(error)):
+                return Line("WARNING", f"{who} ends the program {after}: {describe(error)}")
             case Error(error):
-                return self._failed("ERROR", f"{who} crashed {after}", error)
+                return self._failed(f"{who} crashed {after}", event, error)
             case Killed() if not event.stopped:
                 return Line("ERROR", f"{who} was killed {after}")
             case Killed():
                 return Line("WARNING", f"{who} did not stop in time and was killed {after}")
+            case Shutdown(RestartIntensityExceeded()):
+                return Line("ERROR", f"{who} ended {after}: it gave up")
             case Shutdown(BaseException() as info):
                 return Line("ERROR", f"{who} ended {after}: {describe(info)}")
             case Shutdown(info) if info is not None and not event.stopped:
-                return Line("INFO", f"{who} ended {after}: {info!r}")
+                return Line("INFO", f"{who} ended {after}: {safe_repr(info)}")
             case _:
                 return Line("INFO", f"{who} {'stopped' if event.stopped else 'ended'} {after}")
 
-    def _failed(self, level: str, text: str, error: BaseException) -> Line:
-        detail = trimmed(error)
-        where = (
-            re.sub(r"^\S.*$", "", detail, flags=re.MULTILINE) + type(error).__name__
-        )  # messages differ, places do not
-        self._shown[where] += 1
-        times = self._shown[where]
-        again = f" (at the same place as before, {times} times now)" if times > 1 else ""
-        return Line(level, f"{text}: {describe(error)}{again}", detail if times == 1 and "\n" in detail else None)
+    def _failed(self, text: str, event: Event, error: BaseException) -> Line:
+        text = f"{text}: {describe(error)}"
+        where = place(error)
+        if isinstance(error, ChildStartFailed):
+            return Line("ERROR", text)  # its cause was shown for the child
+        if not where:  # not raised by code: a process that failed brings its last words instead
+            last_words = "\n".join(_text(error).splitlines()[1:])
+            return Line("ERROR", text, last_words or None)
+        if len(self._shown) >= REMEMBERED:
+            self._shown.clear()
+        self._shown[event.path, where] += 1
+        times = self._shown[event.path, where]
+        if times > 1:
+            return Line("ERROR", f"{text} (at the same place as before, {times} times now)")
+        return Line("ERROR", text, trimmed(error))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # the code under supervision wrote __str__
+        return ""

@@ -29,7 +29,7 @@ class JsonLines:
         self._stream = file.open("a", encoding="utf-8", buffering=1)
 
     def __call__(self, event: Event) -> None:
-        self._stream.write(json.dumps(record(event), ensure_ascii=False) + "\n")
+        self._stream.write(json.dumps(record(event)) + "\n")
 
     def close(self) -> None:
         self._stream.close()
@@ -40,26 +40,32 @@ class Log:
 
     def __init__(self, stream: TextIO, *, verbose: bool, json_format: bool) -> None:
         self._lines = Lines()
-        self._json_format = json_format
         self._verbose = verbose
         self._stream = stream
-        self._logger = _logger(self._write, verbose=verbose, colour=stream.isatty())
+        self._logger = None if json_format else _logger(self._write, verbose=verbose, colour=stream.isatty())
         self.print: Callable[[str], Any] | None = None  # set by a live view, above which the log scrolls
 
     def _write(self, text: str) -> None:
         if self.print is not None:
             self.print(text.rstrip("\n"))
-        else:
-            self._stream.write(text)
-            self._stream.flush()
+            return
+        encoding = self._stream.encoding or "utf-8"
+        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        self._stream.flush()
 
     def __call__(self, event: Event) -> None:
         line = self._lines.line(event)
-        if self._json_format:
-            if self._verbose or line.level != "DEBUG":
-                self._write(json.dumps({"level": line.level, **record(event)}, ensure_ascii=False) + "\n")
-            return
-        self._logger.log(line.level, "{}", line.text if line.detail is None else f"{line.text}\n{line.detail}")
+        if self._logger is not None:
+            self._logger.log(line.level, "{}", line.text if line.detail is None else f"{line.text}\n{line.detail}")
+        elif self._verbose or line.level != "DEBUG":
+            traceback = {} if line.detail is None else {"traceback": line.detail}
+            self._write(json.dumps({"level": line.level, **record(event), **traceback}) + "\n")
+
+    def say(self, text: str) -> None:
+        """A line that comes from no event, like the reason why a run failed."""
+        if self._logger is None:
+            text = json.dumps({"level": "ERROR", "event": "anima.failed", "error": text})
+        self._write(f"{text}\n")
 
 
 def _logger(write: Callable[[str], None], *, verbose: bool, colour: bool) -> loguru.Logger:
@@ -73,6 +79,7 @@ def _logger(write: Callable[[str], None], *, verbose: bool, colour: bool) -> log
         colorize=colour,
         backtrace=False,
         diagnose=False,
+        catch=False,  # who calls the log knows what to do about a stream that is gone
     )
     return logger
 

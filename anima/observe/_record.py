@@ -27,6 +27,14 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def safe_repr(value: object) -> str:
+    """The value's `repr`; in its place a note where that raises: it is the code under supervision that wrote it."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<a {type(value).__name__} that cannot be shown>"
+
+
 def _plain(value: object) -> Any:
     match value:
         case None | bool() | int() | str():
@@ -46,4 +54,4 @@ def _plain(value: object) -> Any:
         case Supervisor():
             return value.path
         case _:
-            return repr(value)
+            return safe_repr(value)

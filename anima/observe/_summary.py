@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anima_supervisors import Event, Exited, Started, StartFailed
+from anima_supervisors import Event, Exited, Started, StartFailed, Stuck
 
 
 class Summary:
@@ -16,6 +16,7 @@ class Summary:
         self._down_since: dict[str, float] = {}
         self._longest: tuple[float, str] | None = None
         self._stop_order: list[str] = []
+        self._stuck: list[str] = []
 
     def add(self, event: Event) -> None:
         match event:
@@ -29,9 +30,12 @@ class Summary:
             case StartFailed():
                 self._failed_starts += 1
             case Exited():
-                self._stop_order.append(event.path)
-                if not event.stopped:
+                if event.stopped:
+                    self._stop_order.append(event.path)
+                else:
                     self._down_since[event.path] = event.time
+            case Stuck():
+                self._stuck.append(event.path)
             case _:
                 pass
 
@@ -43,5 +47,11 @@ class Summary:
             seconds, path = self._longest
             lines.append(f"longest outage {seconds * 1000:.0f} ms ({path})")
         stopped = [path for path in self._stop_order if path != self._root]
-        lines.append(f"stop order     {' '.join(path.removeprefix(self._root + '/') for path in stopped)}")
+        if stopped:
+            lines.append(f"stop order     {self._names(stopped)}")
+        if self._stuck:
+            lines.append(f"stuck          {self._names(self._stuck)}")
         return lines
+
+    def _names(self, paths: list[str]) -> str:
+        return " ".join(path.removeprefix(f"{self._root}/") for path in paths)

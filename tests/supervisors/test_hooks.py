@@ -16,6 +16,7 @@ from anima_supervisors import (
     Exited,
     Inline,
     Started,
+    Starting,
     Stopping,
     SupervisorSpec,
     open_supervisor,
@@ -41,8 +42,8 @@ async def test_a_plain_hook_gets_all_events_in_order_in_a_thread_of_its_own() ->
 
     async with open_supervisor(SPEC, on_event=hook):
         pass
-    assert [type(event) for event in events] == [Started, Started, Stopping, Exited, Exited]
-    assert [event.id for event in events] == [1, 2, 3, 4, 5]
+    assert [type(event) for event in events] == [Starting, Starting, Started, Started, Stopping, Exited, Exited]
+    assert [event.id for event in events] == [1, 2, 3, 4, 5, 6, 7]
     assert threads == {"anima-events"}
 
 
@@ -151,7 +152,7 @@ async def test_a_hook_that_exits_the_program_is_only_a_bad_hook(inline: bool, mo
 
     async with open_supervisor(SPEC, on_event=Inline(hook) if inline else hook):
         pass
-    assert len(events) == 5
+    assert len(events) == 7
 
 
 async def test_a_flood_of_output_leaves_room_for_what_happens_once(monkeypatch: pytest.MonkeyPatch) -> None:

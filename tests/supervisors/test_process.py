@@ -308,7 +308,8 @@ ESCAPE = """
 
 async def escaped_pid(supervisor: Supervisor, log: Watched, then: str) -> int:
     program = textwrap.dedent(ESCAPE) + then
-    await supervisor.start_child(process_child("p", python(program), ready=OutputLine(r"^\d+$")))
+    await supervisor.start_child(process_child("p", python(program), restart=Restart.TEMPORARY))
+    await log.until(lambda: bool(log.lines()))
     return int(log.lines()[0])
 
 
