@@ -18,21 +18,39 @@ from ._errors import Problem, nearest
 def put_on_path(folder: Path) -> None:
     """Let `start` find modules beside the tree file, before all others."""
     entry = str(folder.resolve())
-    if entry not in sys.path:
+    if sys.path[:1] != [entry]:
         sys.path.insert(0, entry)
 
 
-def find_start(start: str, args: Mapping[str, Any], key: str, problems: list[Problem]) -> Any:
-    """The callable with its arguments bound; or None, with what is wrong added to `problems`."""
+def find_start(start: str, args: Mapping[str, Any] | None, key: str, problems: list[Problem]) -> Any:
+    """The callable with its arguments bound; or None, with what is wrong added to `problems`.
+
+    Without `args`, which could not be read, they are not looked at.
+    """
     found = _import(start, f"{key}.start", problems)
     if found is None:
         return None
-    if not callable(found) or (inspect.isfunction(found) and not inspect.iscoroutinefunction(found)):
+    plain = inspect.isroutine(found) and not inspect.iscoroutinefunction(found)
+    if plain or isinstance(found, type) or not callable(found):
         problems.append(Problem(f"{key}.start", f"{start} must be an async function, not {type(found).__name__}"))
         return None
+    return found if args is None else _bind(found, start, args, key, problems)
+
+
+def _bind(found: Any, start: str, args: Mapping[str, Any], key: str, problems: list[Problem]) -> Any:
+    signature = inspect.signature(found)
+    given = given_parameters(found)
+    named = [name for name, p in signature.parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
+        unknown = [name for name in args if name not in named]
+        for name in unknown:
+            what = f"{start} has no argument {name!r}"
+            problems.append(Problem(f"{key}.args.{name}", what, nearest(name, set(named) - given)))
+        if unknown:
+            return None
     try:
-        inspect.signature(found).bind(**dict.fromkeys(given_parameters(found)), **args)
-    except (TypeError, ValueError) as error:
+        signature.bind(**dict.fromkeys(given), **args)
+    except TypeError as error:
         problems.append(Problem(f"{key}.args", f"do not fit {start}: {error}"))
         return None
     return functools.partial(found, **args) if args else found
@@ -51,7 +69,8 @@ def _import(start: str, key: str, problems: list[Problem]) -> Any:
     found = module
     for part in name.split("."):
         if not hasattr(found, part):
-            valid = [word for word in vars(found) if not word.startswith("_")] if hasattr(found, "__dict__") else []
+            there = vars(found) if hasattr(found, "__dict__") else {}
+            valid = [word for word, value in there.items() if inspect.iscoroutinefunction(value)]
             problems.append(Problem(key, f"{module_name} has no {name!r}", nearest(part, valid)))
             return None
         found = getattr(found, part)

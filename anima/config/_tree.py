@@ -55,7 +55,7 @@ def load_tree(file: Path) -> Tree:
         raise ConfigError(file, [Problem("", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigError(file, [Problem("", "is not a text in UTF-8")]) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also what Python does not read: endless numbers, bottomless lists
         raise ConfigError(file, [Problem("", f"is not valid TOML: {error}")]) from None
     put_on_path(file.parent)
     build = _Build(file, data)
@@ -97,13 +97,13 @@ class _Build:
         for key in self.data.keys() - {"version", "root", *SECTIONS}:
             self.problem(key, "unknown key", nearest(key, ["version", "root", *SECTIONS]))
         version = self.data.get("version")
-        if version != VERSION or isinstance(version, bool):
+        if version != VERSION or type(version) is not int:
             what = "is missing" if version is None else f"must be {VERSION}, not {version!r}"
             self.problem("version", what, f"write version = {VERSION}")
         root = self.data.get("root")
         if root is None:
             self.problem("root", "is missing", 'name the supervisor at the top: root = "NAME"')
-        elif not isinstance(root, str):
+        elif not isinstance(root, str) or not root:
             self.problem("root", f"must be the name of a supervisor, not {root!r}")
         else:
             self.root = root
@@ -115,12 +115,13 @@ class _Build:
             return
         for name, table in tables.items():
             key = f"{section}.{name}"
-            if not name or "/" in name:
-                self.problem(key, "a name is not empty and has no '/'")
             if name in self.keys:
                 self.problem(key, f"the name is used twice: it is {self.keys[name]} too")
                 continue
             self.keys[name] = key
+            if not name or "/" in name:
+                self.problem(key, "a name is not empty and has no '/'")
+                continue
             read = self._read_table(table, kind, key)
             if read is not None:
                 self.tables[name] = read
@@ -136,10 +137,9 @@ class _Build:
         return read
 
     def _check_names(self) -> None:
-        supervisors = self.data.get("supervisors", {})
+        supervisors = [name for name, key in self.keys.items() if key == f"supervisors.{name}"]
         if self.root and self.root not in supervisors:
-            hint = nearest(self.root, supervisors) if isinstance(supervisors, dict) else None
-            self.problem("root", f"there is no [supervisors.{self.root}]", hint)
+            self.problem("root", f"there is no [supervisors.{self.root}]", nearest(self.root, supervisors))
             self.root = ""
         parents: dict[str, str] = {}
         for name, table in self.tables.items():
@@ -189,7 +189,7 @@ class _Build:
         if not isinstance(table, SupervisorTable):
             return None
         children = []
-        for child in table.children:
+        for child in dict.fromkeys(table.children):  # one that is named twice was told already
             inner = self.tables.get(child)
             spec = self._inner(child, inner, specs) if isinstance(inner, SupervisorTable) else specs.get(child)
             if spec is not None:
@@ -220,9 +220,9 @@ class _Build:
         key = self.keys[name]
         match table:
             case TaskTable():
-                start = find_start(table.start, table.args, key, self.problems)
-                if start is None:
-                    return None
+                unread = any(problem.key.startswith(f"{key}.args") for problem in self.problems)
+                args = None if unread else table.args
+                start = find_start(table.start, args, key, self.problems) or _stand_in
                 return self._checked(
                     key,
                     lambda: ChildSpec(
@@ -257,38 +257,55 @@ class _Build:
         )
 
     def _ready(self, key: str, table: ReadyTable) -> Ready | None:
-        line = None if table.line is None else OutputLine(table.line)
-        when = self._one(key, {"http": _http(table.http), "port": _port(table.port, table.host), "line": line})
-        return None if when is None else Ready(when, table.timeout, table.every)
+        when = self._one(
+            key,
+            {
+                "http": self._http(f"{key}.http", table.http),
+                "port": self._port(f"{key}.port", table.port, table.host),
+                "line": self._line(f"{key}.line", table.line),
+            },
+            table,
+        )
+        return None if when is None else self._checked(key, lambda: Ready(when, table.timeout, table.every))
 
     def _alive(self, key: str, table: AliveTable) -> Alive | None:
-        probe = self._one(key, {"http": _http(table.http), "port": _port(table.port, table.host)})
-        return None if probe is None else Alive(probe, table.every, table.timeout, table.failures)
+        http = self._http(f"{key}.http", table.http)
+        probe = self._one(key, {"http": http, "port": self._port(f"{key}.port", table.port, table.host)}, table)
+        if probe is None:
+            return None
+        return self._checked(key, lambda: Alive(probe, table.every, table.timeout, table.failures))
 
-    def _one(self, key: str, choices: Mapping[str, Any]) -> Any:
-        chosen = [value for value in choices.values() if value is not None]
-        if len(chosen) != 1:
+    def _http(self, key: str, url: str | None) -> Probe | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            self.problem(key, f"must be a URL that starts with http:// or https://, not {url!r}")
+        return None if url is None else HttpOk(url)
+
+    def _port(self, key: str, port: int | None, host: str) -> Probe | None:
+        if port is not None and not 0 < port < 65536:
+            self.problem(key, f"must be between 1 and 65535, not {port!r}")
+        return None if port is None else TcpPort(port, host)
+
+    def _line(self, key: str, pattern: str | None) -> OutputLine | None:
+        return None if pattern is None else self._checked(key, lambda: OutputLine(pattern))
+
+    def _one(self, key: str, choices: Mapping[str, Any], table: object) -> Any:
+        """The one probe that the table asks for, if it could be made."""
+        asked = [name for name in choices if getattr(table, name) is not None]
+        if len(asked) != 1:
             self.problem(key, f"needs exactly one of {', '.join(choices)}")
             return None
-        return chosen[0]
+        return choices[asked[0]]
 
     def _checked(self, key: str, build: Callable[[], T]) -> T | None:
         """What `build` makes; or None, with its `BadSpec` as a problem."""
         try:
             return build()
         except BadSpec as error:
-            about, _, what = str(error).partition(": ")  # a spec names its child, which the key does already
-            self.problem(key, what if about.startswith("child ") else str(error))
+            own = f"child {key.partition('.')[2]!r}: "  # a spec names its child, which the key does already
+            for fault in error.faults:
+                self.problem(key, fault.removeprefix(own))
             return None
 
 
-def _http(url: str | None) -> Probe | None:
-    if url is not None and not url.startswith(("http://", "https://")):
-        raise BadSpec(f"http must be a URL that starts with http:// or https://, not {url!r}")
-    return None if url is None else HttpOk(url)
-
-
-def _port(port: int | None, host: str) -> Probe | None:
-    if port is not None and not 0 < port < 65536:
-        raise BadSpec(f"port must be between 1 and 65535, not {port!r}")
-    return None if port is None else TcpPort(port, host)
+async def _stand_in(*, stop: object, task_status: object, beat: object) -> None:
+    """In the place of a start that could not be found, so that the rest of its table is checked as well."""

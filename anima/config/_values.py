@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -19,7 +19,7 @@ from ._errors import Problem, nearest
 T = TypeVar("T")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_DURATION = re.compile(r"(\d{1,15}(?:\.\d+)?)(ms|s|m|h)")
 
 
 class Duration(float):
@@ -82,6 +82,10 @@ def _word(value: Any, kind: type[enum.Enum]) -> enum.Enum:
     return kind(value)
 
 
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
+
+
 def _is_tuple(kind: Any) -> bool:
     return get_origin(kind) is tuple
 
@@ -97,6 +101,18 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(Path, lambda value, _: Path(_exact(str, "a text")(value, str)))
     converter.register_structure_hook_func(lambda kind: kind == StopPolicy, lambda value, _: parse_stop_policy(value))
     converter.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum), _word)
+
+    @converter.register_structure_hook_factory(_is_mapping)
+    def table_by_name(kind: Any) -> Callable[[Any, Any], Any]:
+        (_, item) = get_args(kind)
+        many: Any = dict.__class_getitem__((str, item))
+
+        def structure(value: Any, _: Any) -> Any:
+            if not isinstance(value, dict):
+                raise BadValue(f"must be a table, not {value!r}")
+            return converter.structure(value, many)
+
+        return structure
 
     @converter.register_structure_hook_factory(_is_tuple)
     def list_of(kind: Any) -> Callable[[Any, Any], Any]:
@@ -140,7 +156,9 @@ def _problems(error: BaseException, key: str) -> Iterator[Problem]:
             noted, bare = error.group_exceptions()
             for inner, note in noted:
                 name = note.name if hasattr(note, "name") else note.index
-                yield from _problems(inner, f"{key}[{name}]" if isinstance(name, int) else f"{key}.{name}")
+                missing = isinstance(inner, KeyError)  # the error names the key, and so does the note
+                place = key if missing else f"{key}[{name}]" if isinstance(name, int) else f"{key}.{name}"
+                yield from _problems(inner, place)
             for inner in bare:
                 yield from _problems(inner, key)
         case ForbiddenExtraKeysError():

@@ -26,7 +26,14 @@ class SupervisorError(Exception):
 
 
 class BadSpec(SupervisorError, ValueError):
-    """A spec has a value, or a combination of values, that can never work. Nothing was started."""
+    """A spec has values, or combinations of values, that can never work. Nothing was started.
+
+    `faults` has them one by one, in the order of the fields.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
 
 
 class ChildStartFailed(SupervisorError):

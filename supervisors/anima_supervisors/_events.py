@@ -38,6 +38,13 @@ class Event:
 
 
 @attrs.frozen(kw_only=True)
+class Starting(Event):
+    """A start attempt begins. `Started`, `StartFailed` or `StartIgnored` follows."""
+
+    name: ClassVar[str] = "child.starting"
+
+
+@attrs.frozen(kw_only=True)
 class Started(Event):
     """The child is up; a supervisor when all its first children are. `value` is what it passed to `started`."""
 

@@ -148,6 +148,7 @@ class Incarnation:
         self._tree = tree
         self._stop = StopRequest() if "stop" in spec.takes else None
         self.last_beat = now
+        self.emit(events.Starting)
 
     @property
     def alive(self) -> bool:
@@ -232,13 +233,12 @@ class Incarnation:
         return self._stop is not None and self._stop.is_set() and self.scope.cancel_called
 
     def _exit_for(self, error: BaseException) -> Exit:
-        if (
-            self.fatal
-            and self.supervisor is not None
-            and all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
-        ):
-            return self.supervisor.ending or Shutdown()
-        return exit_for(error)
+        if not self._is_cancelled_root(error):
+            return exit_for(error)
+        return (self.supervisor and self.supervisor.ending) or Shutdown()
+
+    def _is_cancelled_root(self, error: BaseException) -> bool:
+        return self.fatal and all(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
 
     def _passes(self, error: BaseException) -> bool:
         """Whether `error` is no failure of the child: it stops the tree in order and comes out of it."""
@@ -273,14 +273,14 @@ class Incarnation:
             self.exit = Normal()
             self.emit(events.StartIgnored)
         else:
-            if error is None:
+            if error is None or self._is_cancelled_root(error):
                 error = self._why_not_up()
             self.exit = Error(error)
             self.emit(events.StartFailed, error=error)
         self._owner.ended(self)
 
     def _why_not_up(self) -> Exception:
-        if self.stop_begun:
+        if self.stop_begun or not self.scope.shield:
             return StartCancelled(f"{self.path} was stopped during its start")
         if self.scope.cancel_called:
             return StartTimeout(f"{self.path} was not up within {self._spec.start_timeout:g} s")

@@ -18,7 +18,7 @@ from ._supervisor import Supervisor
 from ._tree import Tree
 
 #: How long, in seconds, `open_supervisor` waits at its end for a hook that has not yet had all events.
-FLUSH_SECONDS = 2.0
+FLUSH_SECONDS = 1.0
 
 
 class _Root:

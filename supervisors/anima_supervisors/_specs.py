@@ -115,35 +115,37 @@ class ChildSpec:
         return "task_status" not in self.takes and self.runs_a_task
 
     def __attrs_post_init__(self) -> None:
-        def refuse(why: str) -> None:
-            raise BadSpec(f"child {self.id!r}: {why}")
+        faults = [*self._faults()]
+        if faults:
+            raise BadSpec(*(f"child {self.id!r}: {fault}" for fault in faults))
 
+    def _faults(self) -> Iterator[str]:
         if not isinstance(self.id, str) or not self.id or "/" in self.id:
-            refuse("an id is a text that is not empty and has no '/'")
+            yield "an id is a text that is not empty and has no '/'"
         if self.runs_a_task and not callable(self.start):
-            refuse(f"start must be an async callable, a supervisor's spec or a SpecFactory, not {self.start!r}")
+            yield f"start must be an async callable, a supervisor's spec or a SpecFactory, not {self.start!r}"
         if not isinstance(self.restart, Restart):
-            refuse(f"restart must be a Restart, not {self.restart!r}")
+            yield f"restart must be a Restart, not {self.restart!r}"
         if not isinstance(self.shutdown, Kill | After | Never):
-            refuse(f"shutdown must be Kill(), After(seconds) or Never(), not {self.shutdown!r}")
+            yield f"shutdown must be Kill(), After(seconds) or Never(), not {self.shutdown!r}"
         if self.significant and self.restart is Restart.PERMANENT:
-            refuse("significant goes with transient or temporary: a permanent child never ends for good")
+            yield "significant goes with transient or temporary: a permanent child never ends for good"
         if self.start_timeout is not None and not 0 < self.start_timeout < math.inf:
-            refuse(f"start_timeout must be a number of seconds above 0 or None, not {self.start_timeout!r}")
+            yield f"start_timeout must be a number of seconds above 0 or None, not {self.start_timeout!r}"
         if self.heartbeat is not None:
             if not 0 < self.heartbeat < math.inf:
-                refuse(f"heartbeat must be a number of seconds above 0 or None, not {self.heartbeat!r}")
-            if self.runs_a_task and "beat" not in self.takes:
-                refuse("heartbeat needs a start callable with the keyword parameter 'beat'")
+                yield f"heartbeat must be a number of seconds above 0 or None, not {self.heartbeat!r}"
             if not self.runs_a_task:
-                refuse("heartbeat is for tasks; a supervisor has none")
+                yield "heartbeat is for tasks; a supervisor has none"
+            elif "beat" not in self.takes:
+                yield "heartbeat needs a start callable with the keyword parameter 'beat'"
         for kind, wish in self.on_error.items():
             if not (isinstance(kind, type) and issubclass(kind, Exception)):
-                refuse(f"on_error keys are exception classes, not {kind!r}")
+                yield f"on_error keys are exception classes, not {kind!r}"
             if not isinstance(wish, OnError):
-                refuse(f"on_error values are OnError, not {wish!r}")
+                yield f"on_error values are OnError, not {wish!r}"
             if wish is OnError.RESTART and self.restart is Restart.TEMPORARY:
-                refuse("on_error asks to restart, but a temporary child never is; make it transient")
+                yield "on_error asks to restart, but a temporary child never is; make it transient"
 
 
 def given_parameters(start: Any, *, bound: int = 0) -> frozenset[str]:
@@ -168,13 +170,13 @@ def given_parameters(start: Any, *, bound: int = 0) -> frozenset[str]:
     return GIVEN.intersection(p.name for p in free if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
 
 
-def _check_limits(intensity: int, period: float, backoff: Backoff | None) -> None:
+def _limit_faults(intensity: int, period: float, backoff: Backoff | None) -> Iterator[str]:
     if isinstance(intensity, bool) or not isinstance(intensity, int) or intensity < 0:
-        raise BadSpec(f"intensity must be a whole number, 0 or more, not {intensity!r}")
+        yield f"intensity must be a whole number, 0 or more, not {intensity!r}"
     if isinstance(period, bool) or not isinstance(period, int | float) or not 0 < period < math.inf:
-        raise BadSpec(f"period must be a number of seconds above 0, not {period!r}")
+        yield f"period must be a number of seconds above 0, not {period!r}"
     if backoff is not None and not isinstance(backoff, Backoff):
-        raise BadSpec(f"backoff must be a Backoff or None, not {backoff!r}")
+        yield f"backoff must be a Backoff or None, not {backoff!r}"
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -193,16 +195,25 @@ class SupervisorSpec:
     children: tuple[ChildSpec, ...] = attrs.field(default=(), converter=tuple[ChildSpec, ...])
 
     def __attrs_post_init__(self) -> None:
+        faults = [*self._faults()]
+        if faults:
+            raise BadSpec(*faults)
+
+    def _faults(self) -> Iterator[str]:
         if not isinstance(self.strategy, Strategy):
-            raise BadSpec(f"strategy must be a Strategy, not {self.strategy!r}")
+            yield f"strategy must be a Strategy, not {self.strategy!r}"
         if not isinstance(self.auto_shutdown, AutoShutdown):
-            raise BadSpec(f"auto_shutdown must be an AutoShutdown, not {self.auto_shutdown!r}")
-        _check_limits(self.intensity, self.period, self.backoff)
+            yield f"auto_shutdown must be an AutoShutdown, not {self.auto_shutdown!r}"
+        yield from _limit_faults(self.intensity, self.period, self.backoff)
         seen: set[str] = set()
         for child in self.children:
-            self.check(child)
+            try:
+                self.check(child)
+            except BadSpec as error:
+                yield from error.faults
+                continue
             if child.id in seen:
-                raise BadSpec(f"two children have the id {child.id!r}")
+                yield f"two children have the id {child.id!r}"
             seen.add(child.id)
 
     def check(self, child: ChildSpec) -> None:
@@ -229,9 +240,11 @@ class DynamicSupervisorSpec:
     backoff: Backoff | None = None
 
     def __attrs_post_init__(self) -> None:
-        _check_limits(self.intensity, self.period, self.backoff)
+        faults = [*_limit_faults(self.intensity, self.period, self.backoff)]
         if self.max_children is not None and (not isinstance(self.max_children, int) or self.max_children < 0):
-            raise BadSpec(f"max_children must be a whole number, 0 or more, or None, not {self.max_children!r}")
+            faults.append(f"max_children must be a whole number, 0 or more, or None, not {self.max_children!r}")
+        if faults:
+            raise BadSpec(*faults)
         if self.template is not None:
             self.check(self.template)
 
