@@ -116,6 +116,8 @@ def exit_for(error: BaseException) -> Exit:
 
     A group in which every exception is a `CleanExit` is one too: nurseries wrap what they pass on.
     """
+    if not isinstance(error, BaseExceptionGroup):
+        return Shutdown(error.info, final=error.final) if isinstance(error, CleanExit) else Error(error)
     said = [leaf for leaf in leaves(error) if isinstance(leaf, CleanExit)]
     if said and len(said) == sum(1 for _ in leaves(error)):
         return Shutdown(said[0].info, final=any(leaf.final for leaf in said))

@@ -93,10 +93,43 @@ class Owner(Protocol):
     def became_stuck(self, incarnation: Incarnation) -> None: ...
 
 
+class Handle:
+    """What a child holds of its incarnation: the `task_status`, `beat` and `emit` given to it.
+
+    Its link is cut when the child ends, so that the frames of a crash, which its exception keeps, keep nothing else.
+    """
+
+    __slots__ = ("_incarnation",)
+
+    def __init__(self, incarnation: Incarnation) -> None:
+        self._incarnation: Incarnation | None = incarnation
+
+    def cut(self) -> None:
+        self._incarnation = None
+
+    def _linked(self) -> Incarnation:
+        if self._incarnation is None:
+            raise RuntimeError("the child that this was given to has ended")
+        return self._incarnation
+
+    def started(self, value: object = None) -> None:
+        """The child is up. Any value goes to whoever asked for the start."""
+        self._linked().started(value)
+
+    def beat(self) -> None:
+        """The child is alive."""
+        self._linked().last_beat = trio.current_time()
+
+    def emit(self, kind: type[events.Event], **fields: Any) -> None:
+        """An event of the child's own."""
+        self._linked().emit(kind, **fields)
+
+
 class Incarnation:
     """One run of one child."""
 
     __slots__ = (
+        "_handle",
         "_owner",
         "_spec",
         "_stop",
@@ -124,7 +157,10 @@ class Incarnation:
     def __init__(self, owner: Owner, spec: ChildSpec, path: str, tree: Tree, *, shield: bool = True) -> None:
         now = trio.current_time()
         timeout = math.inf if spec.start_timeout is None else spec.start_timeout
-        self.scope = trio.CancelScope(shield=shield, deadline=now + timeout)
+        # Trio's setter of a deadline costs more than the whole rest of this, so there is one only if it is asked for.
+        self.scope = trio.CancelScope(shield=shield)
+        if timeout < math.inf:
+            self.scope.deadline = now + timeout
         self.path = path
         self.number = tree.attempts.add(path)
         self.state = State.STARTING
@@ -143,6 +179,7 @@ class Incarnation:
         self.stop_begun = False
         #: the task that listens for its heartbeat
         self.timer: trio.CancelScope | None = None
+        self._handle = Handle(self)
         self._owner = owner
         self._spec = spec
         self._tree = tree
@@ -184,11 +221,17 @@ class Incarnation:
                 exit = self._cancelled_exit()
         except BaseException as error:
             self.fatal = self._passes(error)
+            if not self.fatal:
+                _drop_our_frames(error)
             self._end(self._exit_for(error), error)
             if self.fatal:
                 raise
         else:
             self._end(exit, None)
+        finally:
+            # What would make a circle: the collector is slow, and a crash loop is fast.
+            self.task = None
+            self._handle.cut()
 
     async def _run(self, start: object) -> Exit:
         match start:
@@ -211,19 +254,13 @@ class Incarnation:
                 return Normal()
 
     def _given(self, named: frozenset[str]) -> dict[str, Any]:
-        given: dict[str, Any] = {}
-        for name in named:
-            match name:
-                case "task_status":
-                    given[name] = self
-                case "stop":
-                    self._stop = self._stop or StopRequest()
-                    given[name] = self._stop
-                case "beat":
-                    given[name] = self._beat
-                case "emit":
-                    given[name] = self.emit
-        return given
+        if not named:
+            return {}
+        if "stop" in named:
+            self._stop = self._stop or StopRequest()
+        handle = self._handle
+        all_given = {"task_status": handle, "stop": self._stop, "beat": handle.beat, "emit": handle.emit}
+        return {name: all_given[name] for name in named}
 
     def _cancelled_exit(self) -> Exit:
         """The exit of a task that ended by its own scope. While starting it is read as a failed start instead."""
@@ -242,6 +279,8 @@ class Incarnation:
 
     def _passes(self, error: BaseException) -> bool:
         """Whether `error` is no failure of the child: it stops the tree in order and comes out of it."""
+        if isinstance(error, Exception) and not isinstance(error, ExceptionGroup | trio.TrioInternalError):
+            return False
         for leaf in leaves(error):
             if isinstance(leaf, trio.Cancelled):
                 # Ours never leaves the scope and, behind the shield, no other can be delivered: the child has raised
@@ -286,10 +325,8 @@ class Incarnation:
             return StartTimeout(f"{self.path} was not up within {self._spec.start_timeout:g} s")
         return ReturnedBeforeStarted(f"{self.path} ended before it called task_status.started()")
 
-    # What the child may call
-
     def started(self, value: object = None) -> None:
-        """The child is up: the `task_status` given to it. Any value goes to whoever asked for the start."""
+        """The child is up."""
         if self.was_up:
             raise RuntimeError("called 'started' twice on the same task status")
         if self.state is not State.STARTING or self.scope.cancel_called:
@@ -298,12 +335,11 @@ class Incarnation:
         self.state = State.UP
         self.value = value
         self.since = self.last_beat = trio.current_time()
-        self.scope.deadline = self.stuck_at = math.inf
+        self.stuck_at = math.inf
+        if self._spec.start_timeout is not None:
+            self.scope.deadline = math.inf
         self.emit(events.Started, value=value)
         self._owner.came_up(self)
-
-    def _beat(self) -> None:
-        self.last_beat = trio.current_time()
 
     # What the supervisor does to it
 
@@ -371,6 +407,14 @@ def _seconds(policy: object) -> float:
             return 0.0
         case _:
             return math.inf
+
+
+def _drop_our_frames(error: BaseException) -> None:
+    """Begin the traceback with the child's own frame: ours say nothing, and refer back to the incarnation."""
+    part = error.__traceback__
+    while part is not None and part.tb_frame.f_code.co_filename == __file__:
+        part = part.tb_next
+    error.__traceback__ = part
 
 
 @disable_ki_protection

@@ -9,6 +9,7 @@ interrupted by an outer cancellation.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
 import trio
@@ -232,7 +233,7 @@ class Life:
         else:
             if abandoned is not None:
                 abandoned.on_abandon = lambda: self._cancel_start(incarnation)
-            await self._until(incarnation, lambda: incarnation.was_up or incarnation.over)
+            await self._until_started(incarnation)
         if incarnation.fatal:
             await trio.lowlevel.checkpoint()  # the nursery has been cancelled: nothing else is to be done here
         if incarnation.was_up:
@@ -248,6 +249,26 @@ class Life:
         child.note(incarnation.exit)
         return incarnation.exit.exception
 
+    async def _until_started(self, incarnation: Incarnation) -> None:
+        """Wait until a start attempt is up, over, or so late that it is marked as stuck."""
+        self._awaited = incarnation
+        try:
+            while not (incarnation.was_up or incarnation.over):
+                if incarnation.stuck_at == math.inf:
+                    await self._progress.wait()
+                else:
+                    await self._until_started_or_stuck(incarnation)
+        finally:
+            self._awaited = None
+
+    async def _until_started_or_stuck(self, incarnation: Incarnation) -> None:
+        with trio.CancelScope(deadline=incarnation.stuck_at) as scope:
+            while not (incarnation.was_up or incarnation.over):
+                await self._progress.wait()
+                scope.deadline = incarnation.stuck_at
+        if scope.cancelled_caught and not incarnation.was_up:
+            incarnation.mark_stuck()
+
     def _spawn(self, incarnation: Incarnation) -> None:
         assert self._nursery is not None
         self._nursery.start_soon(incarnation.run, name=incarnation.path)
@@ -260,52 +281,50 @@ class Life:
     # Stopping
 
     async def stop_all(self, children: Iterable[Child], *, together: bool = False) -> None:
-        """Stop children one after another, or together, and wait for each until it is gone or stuck."""
+        """Stop children one after another, or together, and wait for each until it is gone or stuck.
+
+        A restart that was due for one of them is off. One cancel scope serves for all waits: its deadline is that of
+        the child waited for, and when it fires that child is stuck.
+        """
+        todo = deque(children)
         if together:
-            children = list(children)
-            for child in children:
+            for child in todo:
                 self._begin_stop(child)
-        for child in children:
-            await self.stop_one(child)
+        while todo:
+            with trio.CancelScope() as scope:
+                while todo:
+                    await self._stop_child(todo[0], scope)
+                    todo.popleft()
+            if scope.cancelled_caught:
+                incarnation = todo[0].incarnation
+                if incarnation is not None and trio.current_time() >= incarnation.stuck_at:
+                    incarnation.mark_stuck()
 
     async def stop_one(self, child: Child) -> bool:
-        """Stop a child and wait until it is gone (True) or stuck (False). Its restart, if one is due, is off."""
+        """Stop a child and wait until it is gone (True) or stuck (False)."""
+        await self.stop_all([child])
+        return child.incarnation is None
+
+    async def _stop_child(self, child: Child, scope: trio.CancelScope) -> None:
         child.drop_retry()
         incarnation = child.incarnation
         if incarnation is None:
-            return True
+            return
         self._begin_stop(child)
-        if incarnation.alive and incarnation.state is State.STOPPING:
-            await self._until(incarnation, lambda: incarnation.over)
-        if incarnation.alive:
-            return False
-        child.incarnation = None
-        return True
+        self._awaited = incarnation
+        try:
+            while not incarnation.over:
+                scope.deadline = incarnation.stuck_at
+                await self._progress.wait()
+        finally:
+            self._awaited = None
+        if not incarnation.alive:
+            child.incarnation = None
 
     def _begin_stop(self, child: Child) -> None:
         if child.incarnation is not None and child.incarnation.alive:
             self._refuse_calls_from(child.incarnation)
             child.incarnation.begin_stop(hurried=self._hurried)
-
-    async def _until(self, incarnation: Incarnation, reached: Callable[[], bool]) -> None:
-        """Wait for `reached`, or until the time of the incarnation has run out: then it is marked as stuck."""
-        self._awaited = incarnation
-        try:
-            while not reached():
-                if incarnation.stuck_at == math.inf:
-                    await self._progress.wait()
-                else:
-                    await self._until_stuck(incarnation, reached)
-        finally:
-            self._awaited = None
-
-    async def _until_stuck(self, incarnation: Incarnation, reached: Callable[[], bool]) -> None:
-        with trio.CancelScope(deadline=incarnation.stuck_at) as scope:
-            while not reached() and incarnation.stuck_at < math.inf:
-                await self._progress.wait()
-                scope.deadline = incarnation.stuck_at
-        if scope.cancelled_caught:
-            incarnation.mark_stuck()
 
     # What incarnations say
 

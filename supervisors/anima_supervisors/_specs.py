@@ -88,31 +88,34 @@ class ChildSpec:
     start_timeout: float | None = attrs.field(default=None, kw_only=True)
     heartbeat: float | None = attrs.field(default=None, kw_only=True)
     on_error: Mapping[type[Exception], OnError] = attrs.field(factory=dict, kw_only=True, converter=_frozen_rules)
+    #: it starts a task, not a supervisor or what a factory makes
+    runs_a_task: bool = attrs.field(init=False, repr=False)
     #: which of `GIVEN` the start callable names
     takes: frozenset[str] = attrs.field(init=False, repr=False)
+    #: a callable that cannot say when it is up is so from the start
+    up_at_once: bool = attrs.field(init=False, repr=False)
 
     @shutdown.default
     def _usual_shutdown(self) -> StopPolicy:
         return Never() if self.is_supervisor else After(5.0)
+
+    @runs_a_task.default
+    def _starts_a_task(self) -> bool:
+        return not isinstance(self.start, SupervisorSpec | DynamicSupervisorSpec | SpecFactory)
+
+    @up_at_once.default
+    def _cannot_say_when(self) -> bool:
+        return self.runs_a_task and "task_status" not in self.takes
 
     @takes.default
     def _named_parameters(self) -> frozenset[str]:
         return given_parameters(self.start) if self.runs_a_task else frozenset()
 
     @property
-    def runs_a_task(self) -> bool:
-        return not isinstance(self.start, SupervisorSpec | DynamicSupervisorSpec | SpecFactory)
-
-    @property
     def is_supervisor(self) -> bool:
         if isinstance(self.start, SpecFactory):
             return self.start.supervisor
         return isinstance(self.start, SupervisorSpec | DynamicSupervisorSpec)
-
-    @property
-    def up_at_once(self) -> bool:
-        """A callable that cannot say when it is up is so from the start."""
-        return "task_status" not in self.takes and self.runs_a_task
 
     def __attrs_post_init__(self) -> None:
         faults = [*self._faults()]
