@@ -5,6 +5,7 @@ Floors, from the top; each imports only from those below it:
 - `anima.cli`: the command line
 - `anima.config`: TOML files into frozen specs, every error with its key path
 - `anima.observe`: events to the terminal, to JSON lines, to a summary
+- `anima.actors`: isolated state behind a mailbox (being built)
 - `anima_supervisors` and `anima_tools`: two ground floors of their own, independent of each other
 
 Importing this package imports none of them.
