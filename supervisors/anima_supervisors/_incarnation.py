@@ -216,7 +216,12 @@ class Incarnation:
         _running.set(self)
         try:
             with self.scope:
-                exit = await self._run(self._spec.start)
+                start: Any = self._spec.start
+                if self._spec.up_at_once:  # the usual case, without a coroutine more
+                    await _unprotected(start, **self._given(self._spec.takes))
+                    exit: Exit = Normal()
+                else:
+                    exit = await self._run(start)
             if self.scope.cancelled_caught:
                 exit = self._cancelled_exit()
         except BaseException as error:

@@ -10,61 +10,46 @@ from ._events import Event
 from ._hooks import Delivery
 
 
-class _Node:
-    """The count of one path, and of those below it."""
-
-    __slots__ = ("below", "made_up", "number")
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.made_up = 0
-        self.below: dict[str, _Node] = {}
-
-
 class Attempts:
-    """How many start attempts each path has had in the life of the tree."""
+    """How many start attempts each path has had in the life of the tree.
+
+    A dict of numbers for each parent: of ten thousand children the garbage collector sees one object.
+    """
 
     def __init__(self) -> None:
-        self._top = _Node()
-
-    def _node(self, path: str) -> _Node:
-        node = self._top
-        for id in path.split("/"):
-            node = node.below.get(id) or node.below.setdefault(id, _Node())
-        return node
+        self._below: dict[str, dict[str, int]] = {}
+        self._made_up: dict[str, int] = {}
 
     def add(self, path: str) -> int:
         """The number of a new attempt: 1 for the first."""
-        node = self._node(path)
-        node.number += 1
-        return node.number
+        parent, _, id = path.rpartition("/")
+        counts = self._below.get(parent)
+        if counts is None:
+            counts = self._below[parent] = {}
+        number = counts[id] = counts.get(id, 0) + 1
+        return number
 
     def of(self, path: str) -> int:
         """How many there were."""
-        node = self._top
-        for id in path.split("/"):
-            found = node.below.get(id)
-            if found is None:
-                return 0
-            node = found
-        return node.number
+        parent, _, id = path.rpartition("/")
+        return self._below.get(parent, {}).get(id, 0)
 
     def new_number(self, path: str) -> int:
         """A number for the name of a child of `path` that was not used before, also not by an earlier incarnation."""
-        node = self._node(path)
-        node.made_up += 1
-        return node.made_up
+        number = self._made_up[path] = self._made_up.get(path, 0) + 1
+        return number
 
     def forget(self, path: str) -> None:
         """Drop a path, and all below it, whose name is never used again: a long life must not fill the memory."""
         parent, _, id = path.rpartition("/")
-        self._node(parent).below.pop(id, None)
+        self._below.get(parent, {}).pop(id, None)
+        if path in self._below:  # it was a supervisor
+            for known in [known for known in self._below if known == path or known.startswith(f"{path}/")]:
+                del self._below[known]
+                self._made_up.pop(known, None)
 
     def __len__(self) -> int:
-        def count(node: _Node) -> int:
-            return sum(1 + count(inner) for inner in node.below.values())
-
-        return count(self._top)
+        return sum(map(len, self._below.values()))
 
 
 class Tree:
