@@ -12,6 +12,10 @@ class ActorError(Exception):
     """The base of what this floor raises."""
 
 
+class BadActor(ActorError, TypeError):
+    """An actor class whose handlers cannot work, or are not those that it declares."""
+
+
 class MailboxFull(ActorError):
     """A mailbox that rejects what does not fit has no room. Use `put` to wait for some, or give it more capacity."""
 

@@ -231,9 +231,10 @@ def test_whatever_is_cancelled_no_message_is_lost_or_doubled_and_order_is_kept(
                     case "crash" if model.queue and not model.reserved:
                         batch = await mailbox.get_batch(2)  # taken, not handled, put back
                         mailbox.give_back(batch)
-                        # What waited for room may have come in meanwhile: the model says the same.
-                        taken = [model.queue.pop(0) for _ in batch]
-                        model.settle()
+                        taken = []
+                        for _ in batch:  # each one taken makes room for one that waits
+                            taken.append(model.queue.pop(0))
+                            model.settle()
                         model.queue[:0] = taken
                 model.settle()
                 await wait_all_tasks_blocked()
