@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench torture format clean
+.PHONY: help install demo test check conformance bench torture format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: $(STAMP) ## format, lint, types, layers
 format: $(STAMP) ## format and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+conformance: $(STAMP) ## compare with the 1,041 traces of the real OTP supervisor, by feature
+	$(BIN)/python tests/supervisors/otp_conformance.py tests/supervisors/data/otp_basics.jsonl tests/supervisors/data/otp_corpus.jsonl.gz
 
 bench: $(STAMP) ## measure against bare Trio, interleaved in one run
 	$(BIN)/python tests/benchmarks/bench.py

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first asks, the second leaves.
+"""SIGINT, SIGTERM and SIGHUP: the first asks, the second leaves.
 
 The signals are seen by a thread, through Python's wake-up descriptor: handlers run in the main thread alone, and not
 while a task holds it in one long call. Blocking the signals for a waiting thread instead would not do: every program
@@ -22,16 +22,21 @@ INTERRUPTED = 130
 #: After the second signal the program leaves within so many seconds, whatever hangs.
 LEAVE_SECONDS = 0.7
 
-_SHOW_CURSOR = b"\x1b[?25h"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_SHOW_CURSOR = b"\x1b[?25h\r\n"
 
 
 class Interrupts:
-    """Counts SIGINT and SIGTERM from `watch` to the end of the program.
+    """Counts SIGINT, SIGTERM and SIGHUP from `watch` to the end of the program.
 
-    `on_first` and `on_second` are called on Trio's loop, as soon as that turns.
+    `on_first` and `on_second` are called on Trio's loop, as soon as that turns; `acknowledge` at once, in a thread.
     """
 
-    def __init__(self, on_first: Callable[[], None], on_second: Callable[[], None]) -> None:
+    def __init__(
+        self, on_first: Callable[[], None], on_second: Callable[[], None], acknowledge: Callable[[], None]
+    ) -> None:
+        self._acknowledge = acknowledge
         self._on_first = on_first
         self._on_second = on_second
         self._token: trio.lowlevel.TrioToken | None = None
@@ -46,8 +51,9 @@ class Interrupts:
         Trio has a wake-up descriptor of its own: ours takes its place, and what comes is passed on.
         """
         self._token = trio.lowlevel.current_trio_token()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: None)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` leaves it
+                signal.signal(number, lambda *_: None)
         self._trios_wakeup = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._listen, name="anima-signals", daemon=True).start()
 
@@ -63,11 +69,13 @@ class Interrupts:
                 if self._trios_wakeup != -1:
                     with contextlib.suppress(OSError):
                         os.write(self._trios_wakeup, bytes([number]))
-                if number in (signal.SIGINT, signal.SIGTERM):
+                if number in SIGNALS:
                     self._interrupt()
 
     def _interrupt(self) -> None:
         self.count += 1
+        if self.count == 1:
+            threading.Thread(target=self._acknowledge, daemon=True).start()
         if self.count == 2:
             # Ends with us: our ends of the reapers' pipes, and so every process group.
             threading.Timer(LEAVE_SECONDS, leave, [INTERRUPTED]).start()

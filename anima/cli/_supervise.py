@@ -12,7 +12,7 @@ import click
 import trio
 
 from anima.config import BadValue, ConfigError, Tree, load_tree, notes, outline, parse_duration
-from anima.observe import EarlyTree, JsonLines, LiveView, Log, Summary, leaves
+from anima.observe import JsonLines, LiveView, Log, Summary, leaves
 from anima_supervisors import Event, Supervisor, SupervisorError, describe, open_supervisor
 
 from ._signals import INTERRUPTED, Interrupts, leave
@@ -39,7 +39,7 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic since 
 @click.option("--for", "seconds", type=DurationType(), metavar="DURATION", help="Stop after this time, like 10s or 5m.")
 @click.option("--events", type=click.Path(path_type=Path), metavar="FILE", help="Append every event as a line of JSON.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="The log on stderr.")
-@click.option("-v", "--verbose", is_flag=True, help="Log stops and the output of processes too.")
+@click.option("-v", "--verbose", is_flag=True, help="Log starts, requests to stop and the output of processes too.")
 def supervise(
     file: Path, check: bool, seconds: float | None, events: Path | None, log_format: str, verbose: bool
 ) -> None:
@@ -61,6 +61,9 @@ def supervise(
     except OSError as error:
         click.echo(f"anima: --events {events}: {error.strerror}", err=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("anima: interrupted; nothing was started", err=True)
+        sys.exit(INTERRUPTED)
     if check:
         _check(tree)
         return
@@ -77,7 +80,11 @@ def supervise(
 
 
 def _check(tree: Tree) -> None:
-    click.echo(outline(tree))
+    try:
+        click.echo(outline(tree))
+    except OSError as error:
+        click.echo(f"anima: cannot write the drawing: {error.strerror}", err=True)
+        sys.exit(1)
     for note in notes(tree):
         click.echo(f"note: {note}", err=True)
 
@@ -90,14 +97,13 @@ class _Run:
         self._seconds = seconds
         self._writer = writer
         self._log = log
-        self._early = EarlyTree()
         self._summary = Summary(tree.root)
         self._view = LiveView(sys.stderr, log) if sys.stderr is not None and sys.stderr.isatty() else None
         self._broken: set[str] = set()
         self._scope = trio.CancelScope()
         self._supervisor: Supervisor | None = None
         self._error: BaseException | None = None
-        self.interrupts = Interrupts(self._stop, self._scope.cancel)
+        self.interrupts = Interrupts(self._stop, self._scope.cancel, self._acknowledge)
 
     async def main(self) -> int:
         """The exit status."""
@@ -111,7 +117,7 @@ class _Run:
                     nursery.cancel_scope.cancel()
         except BaseException as error:
             self._error = _deciding(error)
-            if self._error is None or not isinstance(self._error, SupervisorError | SystemExit | KeyboardInterrupt):
+            if self._error is None:
                 raise
         match self._error:
             case None:
@@ -142,24 +148,20 @@ class _Run:
         else:
             self._scope.cancel(reason="interrupted during the start")
 
+    def _acknowledge(self) -> None:
+        """In a thread of its own: the stop was heard, whatever holds up the loop."""
+        self._guarded("the log", self._log.say, "anima: stopping in order; a second signal leaves at once", "INFO")
+
     # Output: in other threads than Trio's, each on its own account
 
     def _on_event(self, event: Event) -> None:
         """In the hook's thread: what blocks here delays nothing else."""
+        self._summary.add(event)  # first: whatever the outputs do, the numbers are right
         if self._view is not None:
-            self._guarded("the live view", self._draw, self._view, event)
+            self._guarded("the live view", self._view, event)
         if self._writer is not None:
             self._guarded("--events", self._writer, event)
         self._guarded("the log", self._log, event)
-        self._summary.add(event)
-
-    def _draw(self, view: LiveView, event: Event) -> None:
-        view.start()
-        if self._supervisor is None:
-            self._early.add(event)
-            snapshot = self._early.snapshot()
-            if snapshot is not None:
-                view.show(snapshot)
 
     def _guarded(self, name: str, output: Callable[..., object], *args: object) -> None:
         """Call an output, unless it has failed before: one that is broken must not silence the others."""
@@ -184,6 +186,8 @@ class _Run:
                 self._guarded("the log", self._log.say, text)
             case SupervisorError() as error:
                 self._guarded("the log", self._log.say, f"anima: {error}")
+            case BaseException() as error if not isinstance(error, SystemExit | KeyboardInterrupt):
+                self._guarded("the log", self._log.say, f"anima: ended by {describe(error)}")
         self._guarded("the summary", self._print_summary)
 
     def _print_summary(self) -> None:

@@ -43,7 +43,10 @@ def _bind(found: Any, start: str, args: Mapping[str, Any], key: str, problems: l
     named = [name for name, p in signature.parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
         unknown = [name for name in args if name not in named]
-        for name in unknown:
+        for name in sorted(given & args.keys()):
+            problems.append(Problem(f"{key}.args.{name}", "is given by the supervisor"))
+            unknown.append(name)
+        for name in [name for name in unknown if name not in given]:
             what = f"{start} has no argument {name!r}"
             problems.append(Problem(f"{key}.args.{name}", what, nearest(name, set(named) - given)))
         if unknown:

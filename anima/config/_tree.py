@@ -26,7 +26,7 @@ from anima_supervisors import (
 from ._errors import ConfigError, Problem, nearest
 from ._http import HttpOk
 from ._starts import find_start, put_on_path
-from ._tables import SECTIONS, AliveTable, ProcessTable, ReadyTable, SupervisorTable, TaskTable
+from ._tables import SECTIONS, AliveTable, BackoffTable, ProcessTable, ReadyTable, SupervisorTable, TaskTable
 from ._values import structure
 
 T = TypeVar("T")
@@ -49,8 +49,7 @@ def load_tree(file: Path) -> Tree:
     Blocks: reads the file and runs imports. Raises `ConfigError` with everything that is wrong.
     """
     try:
-        with file.open("rb") as stream:
-            data = tomllib.load(stream)
+        data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(file, [Problem("", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
@@ -119,8 +118,8 @@ class _Build:
                 self.problem(key, f"the name is used twice: it is {self.keys[name]} too")
                 continue
             self.keys[name] = key
-            if not name or "/" in name:
-                self.problem(key, "a name is not empty and has no '/'")
+            if not name or "/" in name or not name.isprintable():
+                self.problem(ascii(key)[1:-1], "a name can be printed, is not empty and has no '/'")
                 continue
             read = self._read_table(table, kind, key)
             if read is not None:
@@ -145,6 +144,9 @@ class _Build:
         for name, table in self.tables.items():
             if isinstance(table, SupervisorTable):
                 self._check_children(f"{self.keys[name]}.children", table.children, parents)
+        above = {"restart", "shutdown", "significant"} & self._given(self.root)
+        for key in sorted(above):
+            self.problem(f"supervisors.{self.root}.{key}", "is for a parent to look at, and the root has none")
         if self.root in parents:
             self.problem("root", f"{self.root!r} is the root and a child, in {parents[self.root]}")
         unread = self.keys.keys() - self.tables.keys()
@@ -153,6 +155,12 @@ class _Build:
             if name not in parents and name != self.root and self.root and not broken:
                 self.problem(key, "is never used: no supervisor has it among its children")
         self._check_cycles()
+
+    def _given(self, supervisor: str) -> set[str]:
+        """The keys that stand in a supervisor's table."""
+        tables = self.data.get("supervisors", {})
+        table = tables.get(supervisor) if isinstance(tables, dict) else None
+        return set(table) if isinstance(table, dict) else set()
 
     def _check_children(self, key: str, children: tuple[str, ...], parents: dict[str, str]) -> None:
         for name, count in Counter(children).items():
@@ -194,7 +202,8 @@ class _Build:
             spec = self._inner(child, inner, specs) if isinstance(inner, SupervisorTable) else specs.get(child)
             if spec is not None:
                 children.append(spec)
-        backoff = table.backoff
+        waits = table.backoff
+        backoff = None if waits is None else self._checked(f"{self.keys[name]}.backoff", waits.backoff)
         return self._checked(
             self.keys[name],
             lambda: SupervisorSpec(
@@ -202,7 +211,7 @@ class _Build:
                 intensity=table.intensity,
                 period=table.period,
                 auto_shutdown=table.auto_shutdown,
-                backoff=None if backoff is None else backoff.backoff(),
+                backoff=backoff,
                 children=children,
             ),
         )
@@ -303,7 +312,12 @@ class _Build:
         except BadSpec as error:
             own = f"child {key.partition('.')[2]!r}: "  # a spec names its child, which the key does already
             for fault in error.faults:
-                self.problem(key, fault.removeprefix(own))
+                fault = fault.removeprefix(own)
+                section, _, name = key.partition(".")
+                words = fault.removeprefix("backoff ").split(" ", 1)  # most faults begin with the field's name
+                table = SECTIONS[section] if "." not in name else BackoffTable
+                known = words[0] in attrs.fields_dict(table)
+                self.problem(f"{key}.{words[0]}" if known else key, words[-1] if known else fault)
             return None
 
 

@@ -5,7 +5,6 @@
 - `_outputs`: where it all goes
 """
 
-from ._early import EarlyTree
 from ._lines import Line, Lines
 from ._outputs import JsonLines, LiveView, Log
 from ._record import record, timestamp
@@ -13,7 +12,6 @@ from ._summary import Summary
 from ._tracebacks import leaves, trimmed
 
 __all__ = [
-    "EarlyTree",
     "JsonLines",
     "Line",
     "Lines",

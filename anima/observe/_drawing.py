@@ -21,12 +21,21 @@ _COLOURS = {
 SHOWN_CHILDREN = 20
 
 
-def table(snapshot: Snapshot) -> Table:
-    """State, incarnation, restarts in the window against the limit, uptime and last error of every node."""
+def table(snapshot: Snapshot, height: int = 1000) -> Table:
+    """State, incarnation, restarts in the window against the limit, uptime and last error of each node.
+
+    At most `height` lines; the last one says how many nodes are not shown.
+    """
     drawn = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("tree", "state", "#", "restarts", "uptime", "last error"):
-        drawn.add_column(name, no_wrap=True, overflow="ellipsis")
-    for prefix, node in _rows(snapshot, "", ""):
+    # On a narrow terminal the name and the state are what stays.
+    for name, width in (("tree", 8), ("state", 10), ("#", None), ("restarts", None), ("uptime", None)):
+        drawn.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
+    drawn.add_column("last error", no_wrap=True, overflow="ellipsis")
+    rows = [*_rows(snapshot, "", "")]
+    room = max(1, height - 1)  # below the header
+    if len(rows) > room:
+        rows = [*rows[: room - 1], (f"… {len(rows) - room + 1} more lines", None)]
+    for prefix, node in rows:
         if node is None:
             drawn.add_row(Text(prefix, style="dim"))
             continue

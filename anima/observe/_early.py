@@ -26,18 +26,21 @@ class EarlyTree:
 
     def snapshot(self) -> Snapshot | None:
         """What is known so far; None before the first event."""
-        root = next(iter(self._nodes), None)
-        return None if root is None else self._node(root)
+        nodes = list(self._nodes.items())  # events come in from another thread
+        below: dict[str, list[str]] = {}
+        for path, _ in nodes:
+            below.setdefault(path.rpartition("/")[0], []).append(path)
+        return self._node(nodes[0][0], dict(nodes), below) if nodes else None
 
-    def _node(self, path: str) -> Snapshot:
-        state, incarnation = self._nodes[path]
-        below = [other for other in self._nodes if other.rpartition("/")[0] == path]
+    def _node(self, path: str, nodes: dict[str, tuple[State, int]], below: dict[str, list[str]]) -> Snapshot:
+        state, incarnation = nodes[path]
+        children = below.get(path, [])
         return Snapshot(
             path=path,
-            kind="supervisor" if below else "task",
+            kind="supervisor" if children else "task",
             state=state,
             incarnation=incarnation,
             uptime=None,
             last_error=None,
-            children=tuple(self._node(child) for child in below),
+            children=tuple(self._node(child, nodes, below) for child in children),
         )

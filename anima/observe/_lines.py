@@ -54,6 +54,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._shown: Counter[tuple[object, ...]] = Counter()
+        self._last: BaseException | None = None
 
     def line(self, event: Event) -> Line:
         who = f"{event.path} #{event.incarnation}"
@@ -124,8 +125,9 @@ class Lines:
     def _failed(self, text: str, event: Event, error: BaseException) -> Line:
         text = f"{text}: {describe(error)}"
         where = place(error)
-        if isinstance(error, ChildStartFailed):
-            return Line("ERROR", text)  # its cause was shown for the child
+        here, self._last = self._last, next(leaves(error))
+        if isinstance(error, ChildStartFailed) or here is self._last:
+            return Line("ERROR", text)  # it was shown for the child, and comes up through its supervisors
         if not where:  # not raised by code: a process that failed brings its last words instead
             last_words = "\n".join(_text(error).splitlines()[1:])
             return Line("ERROR", text, last_words or None)

@@ -7,19 +7,22 @@ the tree.
 from __future__ import annotations
 
 import json
+import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from anima_supervisors import Event, Snapshot
 
+from ._drawing import table
+from ._early import EarlyTree
 from ._lines import Lines
 from ._record import record
 
 if TYPE_CHECKING:
     import loguru
     from rich.console import Console
-    from rich.live import Live
 
 
 class JsonLines:
@@ -61,10 +64,10 @@ class Log:
             traceback = {} if line.detail is None else {"traceback": line.detail}
             self._write(json.dumps({"level": line.level, **record(event), **traceback}) + "\n")
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, level: str = "ERROR") -> None:
         """A line that comes from no event, like the reason why a run failed."""
         if self._logger is None:
-            text = json.dumps({"level": "ERROR", "event": "anima.failed", "error": text})
+            text = json.dumps({"level": level, "event": "anima.said", "text": text})
         self._write(f"{text}\n")
 
 
@@ -84,38 +87,58 @@ def _logger(write: Callable[[str], None], *, verbose: bool, colour: bool) -> log
     return logger
 
 
+#: How often, in seconds, the live view is drawn anew, and the log above it printed.
+DRAW_EVERY = 0.25
+
+
 class LiveView:
-    """The tree on the terminal, drawn from the last snapshot; the log scrolls above it."""
+    """The tree on the terminal, drawn from the last snapshot; the log scrolls above it.
+
+    Drawn in a thread of its own, a few times a second: each line of the log by itself would draw the whole tree again.
+    """
 
     def __init__(self, stream: TextIO, log: Log) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._console: Console = Console(file=stream)
+        self._stream = stream
+        self._early = EarlyTree()
         self._snapshot: Snapshot | None = None
-        # Rich redraws in a thread of its own, and takes its lock for the log's lines too.
-        self._live: Live = Live(
-            console=self._console, get_renderable=self._render, refresh_per_second=4, transient=True
-        )
-        log.print = self._print
-
-    def _print(self, text: str) -> None:
-        from rich.text import Text
-
-        self._console.print(Text.from_ansi(text), soft_wrap=True)
+        self._lines: deque[str] = deque()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._draw, name="anima-view", daemon=True)
+        log.print = self._lines.append
 
     def show(self, snapshot: Snapshot) -> None:
         """Take note of the tree as it is now; never blocks."""
         self._snapshot = snapshot
 
-    def start(self) -> None:
-        """Begin to draw; does nothing the second time."""
-        self._live.start()
+    def __call__(self, event: Event) -> None:
+        """Begin to draw at the first event; until there is a snapshot, what the events say."""
+        if self._snapshot is None:
+            self._early.add(event)
+        if not self._thread.ident:
+            self._thread.start()
 
     def stop(self) -> None:
-        self._live.stop()
+        """Draw no more and print what is left of the log. Blocks while the terminal is paused."""
+        self._ending.set()
+        if self._thread.ident:
+            self._thread.join()
 
-    def _render(self) -> Any:
-        from ._drawing import table
+    def _draw(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
 
-        return table(self._snapshot) if self._snapshot is not None else ""
+        console = Console(file=self._stream)
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            while not self._ending.wait(DRAW_EVERY):
+                self._print(console)
+                snapshot = self._snapshot or self._early.snapshot()
+                if snapshot is not None:
+                    live.update(table(snapshot, console.height - 1), refresh=True)
+        self._print(console)
+
+    def _print(self, console: Console) -> None:
+        from rich.text import Text
+
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if lines:
+            console.print(Text.from_ansi("\n".join(lines)), soft_wrap=True)

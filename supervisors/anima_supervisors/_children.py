@@ -54,7 +54,7 @@ class Child:
 
     @property
     def state(self) -> State:
-        """A child that waits for a restart is `RESTARTING`, or `STUCK` while its old incarnation is in the way."""
+        """That of its task, while it has one; without one it waits for a restart or is down."""
         if self.incarnation is not None:
             return self.incarnation.state
         return State.DOWN if self.retry is None else State.RESTARTING
@@ -68,10 +68,6 @@ class Child:
     def kind(self) -> str:
         """`supervisor`, `task`, or what the start callable says in its attribute `kind`."""
         return "supervisor" if self.spec.is_supervisor else str(getattr(self.spec.start, "kind", "task"))
-
-    @property
-    def up(self) -> bool:
-        return self.incarnation is not None and self.incarnation.was_up
 
     def drop_retry(self) -> None:
         """No restart is due any more, or it is made now."""

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ._exits import leaves
+
 
 class SupervisorError(Exception):
     """The base of everything this package raises."""
@@ -191,10 +193,8 @@ class BadFactory(ChildFailure):
 
 def describe(error: BaseException) -> str:
     """One line for a person: type and message; for a group its first leaf and how many more."""
-    more = 0
-    while isinstance(error, BaseExceptionGroup):
-        more += len(error.exceptions) - 1
-        error = error.exceptions[0]
+    errors = [*leaves(error)]
+    error, more = errors[0], len(errors) - 1
     try:
         text = str(error).strip().partition("\n")[0]
     except Exception:  # the code under supervision wrote __str__

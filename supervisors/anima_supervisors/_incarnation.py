@@ -324,7 +324,8 @@ class Incarnation:
         self._owner.ended(self)
 
     def _why_not_up(self) -> Exception:
-        if self.stop_begun or not self.scope.shield:
+        ending = self.supervisor is not None and self.supervisor.ending is not None
+        if self.stop_begun or self.verdict is not None or ending or not self.scope.shield:
             return StartCancelled(f"{self.path} was stopped during its start")
         if self.scope.cancel_called:
             return StartTimeout(f"{self.path} was not up within {self._spec.start_timeout:g} s")

@@ -8,7 +8,6 @@ interrupted by an outer cancellation.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -47,6 +46,8 @@ class Life:
         #: the first child that did not come up
         self.failure: ChildStartFailed | None = None
         self.only_stuck_left = False
+        #: significant children in the order of their last start; some of them may be gone (see `Restarts`)
+        self.significant: dict[Child, None] = {}
         #: the child whose error it ends with, by that child's own rule
         self.escalated_from: str | None = None
         self.closed = False
@@ -58,7 +59,7 @@ class Life:
         self._progress = Parking()
         self._awaited: Incarnation | None = None
         self._calls: dict[Call, None] = {}
-        self._calls_from: dict[Incarnation, list[Call]] = {}
+        self._calls_from: dict[Incarnation, dict[Call, None]] = {}
         self.on_close: list[Callable[[], None]] = []
         self.ended_event = trio.Event()
 
@@ -133,7 +134,7 @@ class Life:
             case Silence():
                 await self.restarts.on_silence(message)
             case Call():
-                if not message.abandoned:
+                if not (message.abandoned or message.done):
                     await message.execute()
                 self._calls.pop(message, None)
 
@@ -190,13 +191,13 @@ class Life:
         call = Call(work, task)
         self._calls[call] = None
         if caller is not None:
-            self._calls_from.setdefault(caller, []).append(call)
+            self._calls_from.setdefault(caller, {})[call] = None
         self.inbox.post(call)
         try:
             return await call.answer()
         finally:
             if caller is not None:
-                self._calls_from[caller].remove(call)
+                del self._calls_from[caller][call]
                 if not self._calls_from[caller]:
                     del self._calls_from[caller]
 
@@ -227,6 +228,8 @@ class Life:
         child.drop_retry()
         incarnation = Incarnation(self, child.spec, child.path, self.tree)
         child.incarnation = incarnation
+        if child.spec.significant:
+            self.significant[child] = None
         child.context.run(self._spawn, incarnation)
         if child.spec.up_at_once:
             incarnation.started()
@@ -254,20 +257,12 @@ class Life:
         self._awaited = incarnation
         try:
             while not (incarnation.was_up or incarnation.over):
-                if incarnation.stuck_at == math.inf:
+                with trio.CancelScope(deadline=incarnation.stuck_at) as scope:
                     await self._progress.wait()
-                else:
-                    await self._until_started_or_stuck(incarnation)
+                if scope.cancelled_caught and trio.current_time() >= incarnation.stuck_at:
+                    incarnation.mark_stuck()
         finally:
             self._awaited = None
-
-    async def _until_started_or_stuck(self, incarnation: Incarnation) -> None:
-        with trio.CancelScope(deadline=incarnation.stuck_at) as scope:
-            while not (incarnation.was_up or incarnation.over):
-                await self._progress.wait()
-                scope.deadline = incarnation.stuck_at
-        if scope.cancelled_caught and not incarnation.was_up:
-            incarnation.mark_stuck()
 
     def _spawn(self, incarnation: Incarnation) -> None:
         assert self._nursery is not None
@@ -321,6 +316,14 @@ class Life:
         if not incarnation.alive:
             child.incarnation = None
 
+    def stop_aside(self, incarnation: Incarnation) -> None:
+        """Stop a temporary child without waiting: its end goes through the inbox. Called from anywhere on the loop."""
+        child = self.child_with(incarnation)
+        if child is not None and incarnation.alive and not self.closed:
+            child.doomed = True
+            incarnation.begin_stop(hurried=self._hurried)
+            self.spawn(self.restarts.watch_stop, incarnation)
+
     def _begin_stop(self, child: Child) -> None:
         if child.incarnation is not None and child.incarnation.alive:
             self._refuse_calls_from(child.incarnation)
@@ -336,7 +339,11 @@ class Life:
 
     def ended(self, incarnation: Incarnation) -> None:
         """Its exit goes through the inbox, unless the start that failed is being waited for, or it is no exit."""
-        if not incarnation.fatal and (incarnation.was_up or incarnation.state is State.STUCK):
+        if self.closed:
+            child = self.child_with(incarnation)
+            if child is not None:  # it was stuck: nobody reads the inbox any more
+                child.incarnation = None
+        elif not incarnation.fatal and (incarnation.was_up or incarnation.state is State.STUCK):
             self.inbox.post(incarnation)
         self._wake(incarnation)
 

@@ -21,7 +21,6 @@ from ._errors import (
     SupervisorDeadlock,
     UnsupportedByDynamic,
 )
-from ._exits import Ignore
 from ._inbox import Call
 from ._incarnation import Incarnation, State
 from ._life import Life
@@ -81,12 +80,10 @@ class Management:
         return self._result(await self._start_new(call, spec, context, unnamed=unnamed))
 
     async def start_task(self, call: Call, spec: ChildSpec, context: Context) -> Incarnation:
-        """Start a temporary child with a made-up id; returns its incarnation, which may have ended already."""
+        """Start a temporary child with a made-up id; returns its incarnation."""
         named = attrs.evolve(spec, id=self.new_id(spec.id))
         child = await self._start_new(call, named, context, unnamed=True)
-        if child.incarnation is None:
-            self._life.restarts.settle(child)
-            raise ChildStartFailed(child.path, Ignore())
+        assert child.incarnation is not None  # a task is up at once
         return child.incarnation
 
     async def _start_new(self, call: Call, spec: ChildSpec, context: Context, *, unnamed: bool) -> Child:

@@ -41,6 +41,7 @@ class Mechanism(Protocol):
     tree: Tree
     children: Children
     inbox: Inbox
+    significant: dict[Child, None]
     escalated_from: str | None
 
     @property
@@ -108,8 +109,13 @@ class Restarts:
             while incarnation.alive and trio.current_time() < incarnation.last_beat + every:
                 await trio.sleep_until(incarnation.last_beat + every)
                 await trio.lowlevel.checkpoint()  # a beat that was due at the same moment comes first
-            if incarnation.alive:
-                self._life.inbox.post(Silence(incarnation, every))
+            self._life.inbox.post(Silence(incarnation, every))
+
+    async def watch_stop(self, incarnation: Incarnation) -> None:
+        """Watch over a stop that nobody waits for; a task beside the child, until it is gone or stuck."""
+        with self._timer() as incarnation.timer:
+            await trio.sleep_until(incarnation.stuck_at)
+            incarnation.mark_stuck()
 
     # Decisions
 
@@ -144,23 +150,30 @@ class Restarts:
         spec = self._life.spec
         if not (child.spec.significant and isinstance(spec, SupervisorSpec)):
             return
-        if spec.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and any(
-            other.spec.significant and other.counts_as_there for other in self._life.children
-        ):
+        if spec.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and self._any_significant_there():
             return
         self._life.emit(events.AutoShutdownTriggered, child=child.path)
         self._life.end(Shutdown())
+
+    def _any_significant_there(self) -> bool:
+        """Whether one is there still. Those found gone are taken off the list, to which their next start puts them."""
+        significant = self._life.significant
+        while significant:
+            child = next(iter(significant))
+            if child.counts_as_there:
+                return True
+            del significant[child]
+        return False
 
     # Restarting
 
     async def _restart(self, child: Child, error: BaseException | None) -> None:
         """The child needs a restart: now, or after the wait of the backoff."""
-        delay = self._delay(child)
-        if delay is None:
+        if self._life.spec.backoff is None:
             await self._attempt(child, error)
-            return
-        await self._stop_group(child)
-        self._retry_later(child, error, delay)
+        else:
+            await self._stop_group(child)
+            self._retry_later(child, error)
 
     async def _attempt(self, child: Child, error: BaseException | None, *, counted: bool = False) -> None:
         """Count the restart, stop the group and start it; or give up (rules C1 to C6, D1, D8)."""
@@ -205,12 +218,11 @@ class Restarts:
 
     async def _start_failed(self, child: Child, error: BaseException) -> None:
         """A restart attempt failed: the next one goes through the inbox and counts as well (D3, D4, D5)."""
-        delay = self._delay(child)
         if child.incarnation is not None:
             self._blocked.append(self._set_retry(child, error, waits_for={child.incarnation}))
-        elif delay is not None:
+        elif self._life.spec.backoff is not None:
             await self._stop_group(child)
-            self._retry_later(child, error, delay)
+            self._retry_later(child, error)
         else:
             self._life.inbox.post(self._set_retry(child, error))
 
@@ -227,24 +239,21 @@ class Restarts:
         child.retry = Retry(child, error, counted, waits_for=waits_for or set())
         return child.retry
 
-    def _delay(self, child: Child) -> float | None:
-        """The wait before the child's next restart, or None without a backoff."""
+    def _retry_later(self, child: Child, error: BaseException | None) -> None:
+        """Restart the child after the wait of the backoff."""
         backoff = self._life.spec.backoff
-        if backoff is None:
-            return None
+        assert backoff is not None
         delay = backoff.delay(child.failures, self._life.tree.random)
         child.failures += 1
-        return delay
-
-    def _retry_later(self, child: Child, error: BaseException | None, delay: float) -> None:
         retry = self._set_retry(child, error)
         self._announce(child, delay, self.window.count(trio.current_time()) + 1)
         self._life.spawn(self._post_later, delay, retry)
 
     async def _post_later(self, delay: float, retry: Retry) -> None:
         with self._timer() as retry.timer:
-            await trio.sleep(delay)
-            self._life.inbox.post(retry)
+            if retry.child.retry is retry:  # it may be stale before this task has had its first turn
+                await trio.sleep(delay)
+                self._life.inbox.post(retry)
 
     @contextlib.contextmanager
     def _timer(self) -> Iterator[trio.CancelScope]:
@@ -270,8 +279,17 @@ class Restarts:
         for retry in self._blocked:
             retry.waits_for.discard(incarnation)
             if not retry.waits_for:
-                self._life.inbox.post(retry)
+                self._unblocked(retry)
         self._blocked = [retry for retry in self._blocked if retry.waits_for]
+
+    def _unblocked(self, retry: Retry) -> None:
+        """Nothing is in the way of a restart any more. One that was not counted yet has its wait before it."""
+        if retry.child.retry is not retry:
+            return
+        if self._life.spec.backoff is not None and not retry.counted:
+            self._retry_later(retry.child, retry.error)
+        else:
+            self._life.inbox.post(retry)
 
     def _announce(self, child: Child, delay: float, restarts: int) -> None:
         self._life.tree.emit(

@@ -123,8 +123,8 @@ class ChildSpec:
             raise BadSpec(*(f"child {self.id!r}: {fault}" for fault in faults))
 
     def _faults(self) -> Iterator[str]:
-        if not isinstance(self.id, str) or not self.id or "/" in self.id:
-            yield "an id is a text that is not empty and has no '/'"
+        if not isinstance(self.id, str) or not self.id.isprintable() or not self.id or "/" in self.id:
+            yield "an id is a text that can be printed, is not empty and has no '/'"
         if self.runs_a_task and not callable(self.start):
             yield f"start must be an async callable, a supervisor's spec or a SpecFactory, not {self.start!r}"
         if not isinstance(self.restart, Restart):

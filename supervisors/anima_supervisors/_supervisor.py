@@ -133,8 +133,7 @@ class Supervisor:
         try:
             await running.ended.wait()
         finally:
-            # Without waiting: its end goes through the inbox, and a hundred of them stop side by side.
-            incarnation.begin_stop(hurried=False)
+            self._life.stop_aside(incarnation)  # does nothing where it has ended
         assert incarnation.exit is not None
         return running.outcome(incarnation.exit)
 

@@ -410,20 +410,20 @@ MISTAKES: dict[str, tuple[Callable[[Data], object], dict[str, str]]] = {
     ),
     "a significant child that is permanent": (
         setting(*SOURCE, significant=True, restart="permanent"),
-        {"tasks.source": "significant goes with transient or temporary"},
+        {"tasks.source.significant": "goes with transient or temporary"},
     ),
     "a significant child without auto_shutdown": (
         setting(*HOME, auto_shutdown="never"),
         {"supervisors.home": "'pipeline'"},  # the key is that of the supervisor, so the text has to name the child
     ),
-    "a heartbeat without a beat": (setting(*SOURCE, heartbeat="1s"), {"tasks.source": "heartbeat needs"}),
-    "a limit below 0": (setting(*HOME, intensity=-1), {"supervisors.home": "intensity must be"}),
-    "a period of nothing": (setting(*HOME, period="0s"), {"supervisors.home": "period must be"}),
+    "a heartbeat without a beat": (setting(*SOURCE, heartbeat="1s"), {"tasks.source.heartbeat": "needs"}),
+    "a limit below 0": (setting(*HOME, intensity=-1), {"supervisors.home.intensity": "must be"}),
+    "a period of nothing": (setting(*HOME, period="0s"), {"supervisors.home.period": "must be"}),
     "a backoff that shrinks": (
         setting(*PIPELINE, "backoff", maximum="100ms"),
-        {"supervisors.pipeline": "backoff maximum must be at least initial"},
+        {"supervisors.pipeline.backoff.maximum": "must be at least initial"},
     ),
-    "an empty command": (setting(*WEB, command=[]), {"processes.web": "command must be a list of texts"}),
+    "an empty command": (setting(*WEB, command=[]), {"processes.web.command": "must be a list of texts"}),
     "a probe without a question": (setting(*WEB, ready={}), {"processes.web.ready": "exactly one of http, port, line"}),
     "a probe with two questions": (
         setting(*WEB, alive={"port": 1, "http": "http://127.0.0.1/"}),
@@ -441,7 +441,7 @@ MISTAKES: dict[str, tuple[Callable[[Data], object], dict[str, str]]] = {
         setting(*WEB, ready={"line": "("}),
         {"processes.web.ready.line": "no regular expression"},
     ),
-    "a start_timeout of nothing": (setting(*SOURCE, start_timeout="0s"), {"tasks.source": "start_timeout must be"}),
+    "a start_timeout of nothing": (setting(*SOURCE, start_timeout="0s"), {"tasks.source.start_timeout": "must be"}),
 }
 
 

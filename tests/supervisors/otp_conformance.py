@@ -1,9 +1,9 @@
 """Runs scenarios with traces of the real OTP supervisor through the library and compares.
 
-    python tests/supervisors/otp_conformance.py CORPUS.jsonl [--skip FEATURE ...] [--show N]
+    python tests/supervisors/otp_conformance.py CORPUS.jsonl ... [--skip FEATURE ...] [--show N]
 
-A line of the corpus is `{"scenario": ..., "trace": ...}`; the traces come from OTP 25. Ends with the line
-`match N, differ N, skipped N`; exit status 1 if any differ.
+A line of a corpus is `{"scenario": ..., "trace": ...}`; the traces come from OTP 25. Ends with the line
+`match N, differ N, skipped N`; exit status 1 if any differ, 2 if a file cannot be used.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import collections
 import functools
+import gzip
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import trio
@@ -464,34 +466,81 @@ def first_difference(want: Json, have: Json) -> tuple[str, Any, Any]:
     return "the end", {key: want[key] for key in end}, {key: have[key] for key in end}
 
 
+class BadCorpus(Exception):
+    """A file that is no corpus; the text says where and why."""
+
+
+def entries(file: Path) -> Iterator[Json]:
+    """The scenarios of a corpus with their traces; the file may be compressed with gzip."""
+    try:
+        data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        for number, line in enumerate(data.decode("utf-8").splitlines(), 1):
+            if line.strip():
+                yield _entry(line, f"{file}:{number}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadCorpus(f"{file}: {error}") from None
+
+
+def _entry(line: str, where: str) -> Json:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise BadCorpus(f"{where}: is no JSON: {error}") from None
+    if not isinstance(entry, dict) or not {"scenario", "trace"} <= entry.keys():
+        raise BadCorpus(f'{where}: must be {{"scenario": ..., "trace": ...}}')
+    found: Json = entry
+    return found
+
+
+class Comparison:
+    """Counts what matches and what differs, by feature, and shows the first differences."""
+
+    def __init__(self, skip: set[str], show: int) -> None:
+        self._skip = skip
+        self._show = show
+        self.counts = {"match": 0, "differ": 0, "skipped": 0}
+        self._by_feature: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+
+    def add(self, entry: Json) -> None:
+        scenario = entry["scenario"]
+        if self._skip & set(scenario["features"]):
+            self.counts["skipped"] += 1
+            return
+        signal.alarm(20)  # a deadlock on a mock clock would spin or wait for ever, silently
+        want, have = canonical(scenario, entry["trace"]), canonical(scenario, run(scenario))
+        signal.alarm(0)
+        word = "match" if want == have else "differ"
+        self.counts[word] += 1
+        for feature in scenario["features"]:
+            self._by_feature[feature][word] += 1
+        if want != have and self.counts["differ"] <= self._show:
+            where, expected, got = first_difference(want, have)
+            print(f"--- {scenario['name']}: {where}\n  otp:  {json.dumps(expected)}\n  here: {json.dumps(got)}")
+
+    def print(self) -> None:
+        for feature, counts in sorted(self._by_feature.items()):
+            print(f"{feature:20} match {counts['match']:5} differ {counts['differ']:5}")
+        print(", ".join(f"{word} {count}" for word, count in self.counts.items()))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compare the library with traces of the real OTP supervisor.")
-    parser.add_argument("corpus", help="a file with one scenario and its trace as JSON a line")
+    parser.add_argument("corpus", nargs="+", type=Path, help="a scenario and its trace as JSON a line; .gz is unpacked")
     parser.add_argument("--skip", nargs="*", default=[], metavar="FEATURE", help="skip scenarios with these features")
     parser.add_argument("--show", type=int, default=3, metavar="N", help="how many differences to show (default 3)")
     options = parser.parse_args()
-    matched: collections.Counter[str] = collections.Counter()
-    differed: collections.Counter[str] = collections.Counter()
-    counts = {"match": 0, "differ": 0, "skipped": 0}
-    with open(options.corpus, encoding="utf-8") as corpus:
-        for line in corpus:
-            entry = json.loads(line)
-            scenario = entry["scenario"]
-            if set(options.skip) & set(scenario["features"]):
-                counts["skipped"] += 1
-                continue
-            signal.alarm(20)  # a deadlock on a mock clock would spin or wait for ever, silently
-            want, have = canonical(scenario, entry["trace"]), canonical(scenario, run(scenario))
-            same = want == have
-            counts["match" if same else "differ"] += 1
-            (matched if same else differed).update(scenario["features"])
-            if not same and counts["differ"] <= options.show:
-                where, expected, got = first_difference(want, have)
-                print(f"--- {scenario['name']}: {where}\n  otp:  {json.dumps(expected)}\n  here: {json.dumps(got)}")
-    for feature in sorted(matched | differed):
-        print(f"{feature:20} match {matched[feature]:5} differ {differed[feature]:5}")
-    print(", ".join(f"{word} {count}" for word, count in counts.items()))
-    return 1 if counts["differ"] else 0
+    comparison = Comparison(set(options.skip), options.show)
+    try:
+        for file in options.corpus:
+            for entry in entries(file):
+                comparison.add(entry)
+        if not any(comparison.counts.values()):
+            raise BadCorpus(f"{options.corpus[0]}: has no scenario")
+    except BadCorpus as error:
+        print(f"otp_conformance: {error}", file=sys.stderr)
+        return 2
+    comparison.print()
+    return 1 if comparison.counts["differ"] else 0
 
 
 if __name__ == "__main__":

@@ -450,3 +450,18 @@ async def test_a_start_that_is_late_is_reported_as_timed_out_even_if_it_says_sta
         with pytest.raises(ChildStartFailed) as caught:
             await supervisor.start_child(ChildSpec("a", start, start_timeout=3.0))
     assert isinstance(caught.value.__cause__, StartTimeout)
+
+
+async def test_a_child_killed_during_its_start_has_failed_to_start() -> None:
+    async def start(*, task_status: Any) -> None:
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec()) as supervisor, trio.open_nursery() as nursery:
+
+        async def start_it() -> None:
+            with pytest.raises(ChildStartFailed, match="stopped during its start"):
+                await supervisor.start_child(ChildSpec("a", start))
+
+        nursery.start_soon(start_it)
+        await wait_all_tasks_blocked()
+        kill(supervisor, "a")

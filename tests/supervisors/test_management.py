@@ -452,3 +452,43 @@ async def test_a_stuck_child_may_call_a_supervisor_that_no_longer_waits_for_it(a
             await supervisor.terminate_child("a")
         await trio.sleep(20)
     assert len(answers) == 1
+
+
+async def test_a_call_that_was_refused_as_a_deadlock_is_not_executed_after_all() -> None:
+    go = trio.Event()
+    async with open_supervisor(SupervisorSpec()) as supervisor, trio.open_nursery() as nursery:
+
+        async def start(*, stop: StopRequest) -> None:
+            await go.wait()
+            with pytest.raises(SupervisorDeadlock):
+                await supervisor.start_child(ChildSpec("x", idle))
+
+        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY))
+        with held(supervisor):
+            nursery.start_soon(supervisor.terminate_child, "a")
+            await wait_all_tasks_blocked()
+            go.set()
+            await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
+        assert await supervisor.which_children() == []
+
+
+async def test_a_start_whose_caller_is_gone_and_whose_child_is_deaf_is_stuck_a_second_after_its_bound(
+    autojump_clock: MockClock,
+) -> None:
+    release = trio.Event()
+
+    async def deaf(*, task_status: Any) -> None:
+        with trio.CancelScope(shield=True):
+            await release.wait()
+
+    async with open_supervisor(SupervisorSpec()) as supervisor:
+        spec = ChildSpec("a", deaf, start_timeout=1000.0, shutdown=After(2.0))
+        with trio.move_on_after(5):
+            await supervisor.start_child(spec)
+        before = trio.current_time()
+        assert await supervisor.which_children() == [ChildInfo("a", "task", State.STUCK, 1)]
+        assert trio.current_time() - before == 2.0 + 1.0
+        release.set()
+        await wait_all_tasks_blocked()
+        assert await supervisor.which_children() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,36 @@ import otp_model
 from scenarios import features, scenarios
 
 DATA = Path(__file__).parent / "data"
-ENTRIES = [
-    json.loads(line)
-    for file in ("otp_basics.jsonl", "otp_corpus_part.jsonl")
-    for line in (DATA / file).read_text(encoding="utf-8").splitlines()
-]
-NAMES = [entry["scenario"]["name"] for entry in ENTRIES]
+BASICS = list(otp_conformance.entries(DATA / "otp_basics.jsonl"))
+CORPUS = list(otp_conformance.entries(DATA / "otp_corpus.jsonl.gz"))
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
-def test_the_library_writes_the_trace_that_otp_wrote(entry: dict[str, Any]) -> None:
-    scenario = entry["scenario"]
-    want = otp_conformance.canonical(scenario, entry["trace"])
-    assert otp_conformance.canonical(scenario, otp_conformance.run(scenario)) == want
-
-
-def test_the_model_writes_the_traces_that_otp_wrote() -> None:
-    for entry in ENTRIES:
+def differing(run: Callable[[dict[str, Any]], dict[str, Any]], entries: list[dict[str, Any]]) -> list[str]:
+    """The names of the scenarios in which `run` does something else than OTP did."""
+    names = []
+    for entry in entries:
         scenario = entry["scenario"]
-        want = otp_conformance.canonical(scenario, entry["trace"])
-        assert otp_conformance.canonical(scenario, otp_model.run(scenario)) == want, scenario["name"]
+        if otp_conformance.canonical(scenario, run(scenario)) != otp_conformance.canonical(scenario, entry["trace"]):
+            names.append(scenario["name"])
+    return names
+
+
+@pytest.mark.parametrize("entry", BASICS, ids=[entry["scenario"]["name"] for entry in BASICS])
+def test_the_library_does_what_otp_did(entry: dict[str, Any]) -> None:
+    assert differing(otp_conformance.run, [entry]) == []
+
+
+def test_the_library_writes_the_thousand_random_traces_that_otp_wrote() -> None:
+    assert len(CORPUS) == 1000
+    assert differing(otp_conformance.run, CORPUS) == []
+
+
+def test_the_model_writes_all_traces_that_otp_wrote() -> None:
+    assert differing(otp_model.run, [*BASICS, *CORPUS]) == []
 
 
 def test_the_features_of_a_scenario_are_those_that_its_file_says() -> None:
-    for entry in ENTRIES:
+    for entry in [*BASICS, *CORPUS]:
         assert features(entry["scenario"]) == entry["scenario"]["features"]
 
 
@@ -52,7 +59,7 @@ def test_the_library_does_step_by_step_what_the_model_does(scenario: dict[str, A
 
 
 def test_the_conformance_program_counts_and_its_exit_status_tells(tmp_path: Path) -> None:
-    good, bad, skipped = (json.loads(json.dumps(entry)) for entry in ENTRIES[:3])
+    good, bad, skipped = (json.loads(json.dumps(entry)) for entry in BASICS[:3])
     bad["trace"]["root"] = "error"
     skipped["scenario"]["features"] = ["special"]
     file = tmp_path / "corpus.jsonl"
@@ -61,3 +68,26 @@ def test_the_conformance_program_counts_and_its_exit_status_tells(tmp_path: Path
     ran = subprocess.run(program, capture_output=True, text=True, check=False)
     assert ran.stdout.splitlines()[-1] == "match 1, differ 1, skipped 1"
     assert ran.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file"),
+        (b"", "has no scenario"),
+        (b"{}\n", ":1: must be"),
+        (b"\n{\n", ":2: is no JSON"),
+        (b"\xff", "utf-8"),
+    ],
+)
+def test_a_file_that_is_no_corpus_is_told_with_its_line_and_status_2(
+    tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    file = tmp_path / "corpus.jsonl"
+    if content is not None:
+        file.write_bytes(content)
+    program = [sys.executable, str(Path(otp_conformance.__file__)), str(file)]
+    ran = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert why in ran.stderr
+    assert "Traceback" not in ran.stderr

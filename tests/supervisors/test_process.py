@@ -292,17 +292,18 @@ async def test_one_that_ignores_sigterm_is_killed_for_real(shutdown: After | Kil
 
 # Orphans
 
-#: Prints the pid of a grandchild that has forked twice and left the session, and lives on.
+#: Prints the pid of a grandchild that has forked twice and left the session, once it has, and that lives on.
 ESCAPE = """
     import os, sys, time
+    read, write = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
             os.setsid()
-            print(os.getpid(), flush=True)
+            os.write(write, b"%d" % os.getpid())
             time.sleep(1000)
         os._exit(0)
-    os.wait()
+    print(os.read(read, 100).decode(), flush=True)
 """
 
 

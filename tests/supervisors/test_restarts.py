@@ -528,3 +528,50 @@ async def test_a_lost_heartbeat_is_the_reason_whatever_the_stop_policy(autojump_
     exit = log.of(Exited)[0].exit
     assert isinstance(exit, Error)
     assert isinstance(exit.exception, HeartbeatLost)
+
+
+async def test_after_a_stuck_start_the_backoff_waits_as_after_any_other(autojump_clock: MockClock) -> None:
+    log = EventLog()
+    release = trio.Event()
+    attempts = 0
+
+    async def start(*, task_status: Any) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            task_status.started()
+            raise ValueError
+        if attempts == 2:
+            with trio.CancelScope(shield=True):
+                await release.wait()
+        task_status.started()
+        await trio.sleep_forever()
+
+    spec = ChildSpec("a", start, start_timeout=1.0, shutdown=After(1.0))
+    async with open_supervisor(SupervisorSpec(backoff=FLAT, children=[spec]), on_event=Inline(log)) as supervisor:
+        await trio.sleep(10)
+        assert states(supervisor) == [State.STUCK]
+        release.set()
+        await wait_all_tasks_blocked()
+        assert states(supervisor) == [State.RESTARTING]
+        await trio.sleep(1.5)
+        assert states(supervisor) == [State.UP]
+    assert [event.delay for event in log.of(RestartScheduled)] == [1.0, 1.0]
+
+
+async def test_a_significant_child_that_comes_back_counts_again() -> None:
+    named = {id: Puppet() for id in "abc"}
+    spec = SupervisorSpec(
+        auto_shutdown=AutoShutdown.ALL_SIGNIFICANT,
+        children=[ChildSpec(id, p.run, Restart.TRANSIENT, significant=True) for id, p in named.items()],
+    )
+    async with open_supervisor(spec) as supervisor:
+        named["a"].finish()
+        await wait_all_tasks_blocked()
+        await supervisor.restart_child("a")
+        for id in "bc":
+            named[id].finish()
+            await wait_all_tasks_blocked()
+        assert supervisor.exit is None
+        named["a"].finish()
+        await trio.sleep_forever()

@@ -368,3 +368,43 @@ async def test_an_inner_supervisor_that_ended_by_itself_with_a_stuck_child_does_
         assert "root/a" in log.paths(Exited)
         deaf.release()
     check_log(log.events)
+
+
+async def test_a_snapshot_after_the_end_shows_nothing_that_still_runs(autojump_clock: MockClock) -> None:
+    deaf = Puppet(on_stop=OnStop.DEAF)
+    async with trio.open_nursery() as nursery:
+        hosted: list[Any] = []
+
+        async def host() -> None:
+            async with open_supervisor(
+                SupervisorSpec(children=[ChildSpec("a", deaf.run, shutdown=After(1.0))])
+            ) as supervisor:
+                hosted.append(supervisor)
+
+        nursery.start_soon(host)
+        await trio.sleep(5)
+        deaf.release()
+    assert {node.state for node in hosted[0].snapshot().walk()} == {State.DOWN}
+
+
+async def test_an_inner_stop_that_is_under_way_is_hurried_by_a_late_cancellation(autojump_clock: MockClock) -> None:
+    """The inner supervisor waits without a bound when the cancellation comes: it has to be woken to see the grace."""
+    log = EventLog()
+    deaf = Puppet(on_stop=OnStop.DEAF)
+    inner = SupervisorSpec(children=[ChildSpec("deaf", deaf.run, shutdown=Never())])
+    async with trio.open_nursery() as nursery:
+
+        async def host() -> None:
+            with trio.move_on_after(10):
+                async with open_supervisor(
+                    SupervisorSpec(children=[ChildSpec("a", idle), ChildSpec("in", inner)]),
+                    grace=3.0,
+                    on_event=Inline(log),
+                ):
+                    pass  # the stop begins at once, and has no bound
+
+        nursery.start_soon(host)
+        await trio.sleep(10 + 3 + 1.5)
+        assert log.paths(Stuck) == ["root/in/deaf", "root/in"]
+        assert "root/a" in log.paths(Exited)
+        deaf.release()

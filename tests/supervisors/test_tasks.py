@@ -15,6 +15,7 @@ from anima_supervisors import (
     Failure,
     Inline,
     Shutdown,
+    Stuck,
     Success,
     SupervisorSpec,
     open_supervisor,
@@ -195,5 +196,23 @@ async def test_what_the_block_of_a_mapped_stream_raises_comes_out_as_it_is() -> 
         with pytest.raises(KeyError):
             async with supervisor.map_stream(double, [1, 2, 3], limit=2):
                 raise KeyError
+        await wait_all_tasks_blocked()
+        assert await supervisor.which_children() == []
+
+
+async def test_a_task_that_nobody_waits_for_and_that_is_deaf_is_reported_as_stuck(autojump_clock: MockClock) -> None:
+    log = EventLog()
+    release = trio.Event()
+
+    async def deaf() -> None:
+        with trio.CancelScope(shield=True):
+            await release.wait()
+
+    async with open_supervisor(DynamicSupervisorSpec(), on_event=Inline(log)) as supervisor:
+        with trio.move_on_after(1):
+            await supervisor.run_task(deaf)
+        await trio.sleep(5 + 1 + 1)
+        assert log.paths(Stuck) == ["root/task-1"]
+        release.set()
         await wait_all_tasks_blocked()
         assert await supervisor.which_children() == []
