@@ -6,7 +6,7 @@ From the bottom up; each module imports only from those above it in this list:
 - `_policy`: who restarts, how often, after which wait: pure functions of what happened and the time
 - `_specs`: what to supervise, as frozen data
 - `_events`, `_hooks`, `_tree`: what happened, and where it is told
-- `_inbox`, `_incarnation`, `_children`: one queue, one run of a child, the children in their order
+- `_given`, `_incarnation`, `_inbox`, `_children`: what a child is given, one run of it, one queue, the children
 - `_restarts`, `_life`: the loop that owns a supervisor's state, and what it does about exits
 - `_management`, `_snapshot`, `_tasks`, `_supervisor`, `_open`: what users hold in their hands
 - `_reaper`, `_process`, `_probes`: operating system processes as children
@@ -62,8 +62,9 @@ from ._events import (
     events_by_name,
 )
 from ._exits import CleanExit, DoNotRestart, Error, Exit, Ignore, Killed, Normal, Shutdown
+from ._given import StopRequest
 from ._hooks import EventHook, Inline
-from ._incarnation import State, StopRequest
+from ._incarnation import State
 from ._management import ChildInfo, Counts, Ignored, StartResult, Up
 from ._open import open_supervisor
 from ._policy import AutoShutdown, Backoff, OnError, Restart, Strategy

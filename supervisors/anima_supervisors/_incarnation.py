@@ -21,6 +21,7 @@ from trio.lowlevel import Task, disable_ki_protection, enable_ki_protection
 from . import _events as events
 from ._errors import BadFactory, ReturnedBeforeStarted, StartCancelled, StartTimeout
 from ._exits import Error, Exit, Ignore, Killed, Normal, Shutdown, exit_for, leaves
+from ._given import Handle, StopRequest
 from ._specs import (
     After,
     AnySupervisorSpec,
@@ -51,35 +52,13 @@ class State(enum.Enum):
     DOWN = "down"
 
 
-class StopRequest:
-    """Tells a child that it is to stop. Given as `stop` to a start callable that names it."""
-
-    __slots__ = ("_event", "deadline")
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-        #: when the child will be cancelled, on Trio's clock; infinity while there is no request or no bound
-        self.deadline = math.inf
-
-    def is_set(self) -> bool:
-        return self._event.is_set()
-
-    async def wait(self) -> None:
-        """Wait for the request. A checkpoint, even if it has come already."""
-        await self._event.wait()
-
-    def _set(self) -> None:
-        self._event.set()
-
-
 class InnerSupervisor(Protocol):
     """What an incarnation needs of the supervisor that it runs."""
 
+    ending: Exit | None
+    only_stuck_left: bool
+
     async def run(self, incarnation: Incarnation) -> Exit: ...
-    @property
-    def ending(self) -> Exit | None: ...
-    @property
-    def only_stuck_left(self) -> bool: ...
     def stop(self, reason: Exit = ...) -> None: ...
     def hurry(self) -> None: ...
 
@@ -91,38 +70,6 @@ class Owner(Protocol):
     def came_up(self, incarnation: Incarnation) -> None: ...
     def ended(self, incarnation: Incarnation) -> None: ...
     def became_stuck(self, incarnation: Incarnation) -> None: ...
-
-
-class Handle:
-    """What a child holds of its incarnation: the `task_status`, `beat` and `emit` given to it.
-
-    Its link is cut when the child ends, so that the frames of a crash, which its exception keeps, keep nothing else.
-    """
-
-    __slots__ = ("_incarnation",)
-
-    def __init__(self, incarnation: Incarnation) -> None:
-        self._incarnation: Incarnation | None = incarnation
-
-    def cut(self) -> None:
-        self._incarnation = None
-
-    def _linked(self) -> Incarnation:
-        if self._incarnation is None:
-            raise RuntimeError("the child that this was given to has ended")
-        return self._incarnation
-
-    def started(self, value: object = None) -> None:
-        """The child is up. Any value goes to whoever asked for the start."""
-        self._linked().started(value)
-
-    def beat(self) -> None:
-        """The child is alive."""
-        self._linked().last_beat = trio.current_time()
-
-    def emit(self, kind: type[events.Event], **fields: Any) -> None:
-        """An event of the child's own."""
-        self._linked().emit(kind, **fields)
 
 
 class Incarnation:

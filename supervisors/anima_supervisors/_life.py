@@ -17,7 +17,7 @@ from trio.lowlevel import enable_ki_protection
 from . import _events as events
 from ._children import Child, Children, Retry
 from ._errors import ChildStartFailed, StartTimeout, SupervisorDeadlock, SupervisorStopped
-from ._exits import Error, Exit, Shutdown
+from ._exits import Error, Exit, Shutdown, error_of
 from ._inbox import Call, Inbox, Parking
 from ._incarnation import Incarnation, InnerSupervisor, State, context_for_child, incarnation_of
 from ._restarts import Restarts, Silence
@@ -50,6 +50,8 @@ class Life:
         self.significant: dict[Child, None] = {}
         #: the child whose error it ends with, by that child's own rule
         self.escalated_from: str | None = None
+        #: the `Supervisor` that its users hold
+        self.handle: object = None
         self.closed = False
         self._make_inner = make_inner
         self._incarnation: Incarnation | None = None
@@ -60,7 +62,7 @@ class Life:
         self._awaited: Incarnation | None = None
         self._calls: dict[Call, None] = {}
         self._calls_from: dict[Incarnation, dict[Call, None]] = {}
-        self.on_close: list[Callable[[], None]] = []
+        self._body: trio.CancelScope | None = None
         self.ended_event = trio.Event()
 
     @property
@@ -104,7 +106,7 @@ class Life:
 
     def _came_up(self, incarnation: Incarnation) -> None:
         self.restarts.point_out_unreachable_limit()
-        incarnation.started(incarnation.supervisor)
+        incarnation.started(self.handle)
 
     async def _start_children(self) -> ChildStartFailed | None:
         """Start the spec's children in order; the first failure is final (rules A1, A3)."""
@@ -138,12 +140,23 @@ class Life:
                     await message.execute()
                 self._calls.pop(message, None)
 
+    def body_scope(self) -> trio.CancelScope:
+        """A scope for the block of the root, cancelled when the children have stopped."""
+        self._body = trio.CancelScope()
+        if self.closed:
+            self._body.cancel(reason=f"{self.path} has ended")
+        return self._body
+
+    def own_error(self) -> BaseException | None:
+        """The failure that ends it, however the end then comes about."""
+        return self.failure or (error_of(self.ending) if self.ending is not None else None)
+
     def end(self, exit: Exit) -> None:
         """End the life for this reason, unless it is ending already. Called in the loop."""
         if self.ending is None:
             self.ending = exit
 
-    def stop(self, reason: Exit) -> None:
+    def stop(self, reason: Exit = Shutdown()) -> None:
         """End the life for this reason, from anywhere: what the loop waits for is cancelled. Does not wait."""
         self.end(reason)
         self._work.cancel(reason=f"{self.path} is stopping")
@@ -171,8 +184,8 @@ class Life:
         for child in self.children:
             if child.unnamed:
                 self.tree.attempts.forget(child.path)
-        for callback in self.on_close:
-            callback()
+        if self._body is not None:
+            self._body.cancel(reason=f"{self.path} has ended")
         for call in self._calls:
             call.fail(SupervisorStopped(self.path))
         self._calls.clear()

@@ -13,6 +13,7 @@ from ._exits import Error, Exit, Shutdown, leaves, split_cancelled
 from ._hooks import EventHook, Inline, delivery_for
 from ._inbox import Parking
 from ._incarnation import Incarnation
+from ._life import Life
 from ._specs import AnySupervisorSpec, ChildSpec, DynamicSupervisorSpec, SupervisorSpec
 from ._supervisor import Supervisor
 from ._tree import Tree
@@ -28,8 +29,8 @@ class _Root:
         self._tree = tree
         self._parking = Parking()
 
-    def inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> Supervisor:
-        return Supervisor(spec, incarnation, self._tree)
+    def inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> Life:
+        return Supervisor(spec, incarnation, self._tree)._life
 
     def came_up(self, incarnation: Incarnation) -> None:
         self._parking.wake()
@@ -81,12 +82,13 @@ async def open_supervisor(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(incarnation.run, name=name)
             await owner.wait_until_up_or_ended(incarnation)
-            supervisor = incarnation.supervisor
+            life = incarnation.supervisor
             if incarnation.was_up:
-                assert isinstance(supervisor, Supervisor)
+                assert isinstance(life, Life)
+                assert isinstance(life.handle, Supervisor)
                 try:
-                    with supervisor.body_scope():
-                        yield supervisor
+                    with life.body_scope():
+                        yield life.handle
                 except BaseException as error:
                     # A cancellation goes on at once: only the scopes around know whose it is, and the nursery's own is
                     # one of them. All else is raised below, when the tree has stopped.
@@ -95,7 +97,7 @@ async def open_supervisor(
                         errors.append(rest)
                     if cancelled is not None:
                         raise cancelled  # noqa: B904 -- it is `error`, or the part of it
-                supervisor.stop()
+                life.stop()
     except BaseException as error:  # raised again below, beside what else there is
         errors.extend(leaves(error))
     if delivery is not None:
@@ -107,17 +109,17 @@ async def open_supervisor(
 def _error_for(incarnation: Incarnation) -> BaseException | None:
     """What the root's own end raises, apart from what its task has raised already."""
     exit: Exit | None = incarnation.exit
-    supervisor = incarnation.supervisor
+    life = incarnation.supervisor
     match exit:
         case _ if incarnation.fatal:
             # What passed through came out of the nursery; a failure that it found under way is not lost for it.
-            return supervisor.failure if isinstance(supervisor, Supervisor) else None
+            return life.own_error() if isinstance(life, Life) else None
         case Error(ChildStartFailed() as error):
             return error
         case Error(error) if not incarnation.was_up:
             return ChildStartFailed(incarnation.path, error)
-        case Error(error) if isinstance(supervisor, Supervisor) and supervisor.escalated_from is not None:
-            return ChildEscalated(supervisor.escalated_from, error)
+        case Error(error) if isinstance(life, Life) and life.escalated_from is not None:
+            return ChildEscalated(life.escalated_from, error)
         case Error(error):
             return error
         case Shutdown(RestartIntensityExceeded() as error):

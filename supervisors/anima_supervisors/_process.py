@@ -21,7 +21,7 @@ import trio
 from . import _reaper
 from ._errors import BadSpec, ChildFailure
 from ._events import ProcessOutput, ProcessOutputOmitted
-from ._incarnation import StopRequest
+from ._given import StopRequest
 from ._policy import Restart
 from ._probes import Alive, OutputLine, Probe, Ready, ask
 from ._specs import After, ChildSpec, StopPolicy

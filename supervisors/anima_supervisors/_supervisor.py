@@ -11,7 +11,7 @@ import trio
 
 from ._children import Child
 from ._errors import ChildNotFound
-from ._exits import Exit, Shutdown, error_of, split_cancelled
+from ._exits import Exit, Shutdown, split_cancelled
 from ._inbox import Call
 from ._incarnation import Incarnation, State, context_for_child
 from ._life import Life
@@ -42,10 +42,11 @@ class Supervisor:
         self._incarnation = incarnation
         self._tree = tree
         self._life = Life(spec, incarnation.path, tree, self._make_inner)
+        self._life.handle = self
         self._management = Management(self._life)
 
-    def _make_inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> Supervisor:
-        return Supervisor(spec, incarnation, self._tree)
+    def _make_inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> Life:
+        return Supervisor(spec, incarnation, self._tree)._life
 
     def __repr__(self) -> str:
         return f"<Supervisor {self.path} #{self._incarnation.number} {self._incarnation.state.value}>"
@@ -169,8 +170,8 @@ class Supervisor:
         here = self
         for id in path.split("/") if path else ():
             child = here._life.children.get(id)
-            inner = child.incarnation.supervisor if child is not None and child.incarnation is not None else None
-            if not isinstance(inner, Supervisor):
+            inner = _supervisor_of(child.incarnation) if child is not None else None
+            if inner is None:
                 raise ChildNotFound(f"{self.path}/{path}")
             here = inner
         return here
@@ -202,8 +203,9 @@ class Supervisor:
 
     def _snapshot_of(self, child: Child) -> Snapshot:
         incarnation = child.incarnation
-        if incarnation is not None and isinstance(incarnation.supervisor, Supervisor):
-            return incarnation.supervisor._snapshot(child.last_error)
+        inner = _supervisor_of(incarnation)
+        if inner is not None:
+            return inner._snapshot(child.last_error)
         return Snapshot(
             path=child.path,
             kind=child.kind,
@@ -228,45 +230,11 @@ class Supervisor:
         assert self._incarnation.exit is not None
         return self._incarnation.exit
 
-    # What it is to its own incarnation
-
-    async def run(self, incarnation: Incarnation) -> Exit:
-        """Not for users: the task of this supervisor."""
-        return await self._life.run(incarnation)
-
-    def body_scope(self) -> trio.CancelScope:
-        """Not for users: a scope for the block of the root, cancelled when its children have stopped."""
-        scope = trio.CancelScope()
-        if self._life.closed:
-            scope.cancel(reason=f"{self.path} has ended")
-        else:
-            self._life.on_close.append(lambda: scope.cancel(reason=f"{self.path} has ended"))
-        return scope
-
-    @property
-    def ending(self) -> Exit | None:
-        """Not for users: why its life is ending."""
-        return self._life.ending
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Not for users: the failure that ends it, however the end then comes about."""
-        return self._life.failure or (error_of(self._life.ending) if self._life.ending is not None else None)
-
-    @property
-    def only_stuck_left(self) -> bool:
-        """Not for users: it has stopped but for children that are stuck."""
-        return self._life.only_stuck_left
-
-    @property
-    def escalated_from(self) -> str | None:
-        """Not for users: the path of the child whose error was escalated."""
-        return self._life.escalated_from
-
-    def hurry(self) -> None:
-        """Not for users: an outer cancellation waits for the stop; bounds without end become the tree's grace."""
-        self._life.hurry()
-
 
 def _uptime(incarnation: Incarnation) -> float | None:
     return trio.current_time() - incarnation.since if incarnation.was_up else None
+
+
+def _supervisor_of(incarnation: Incarnation | None) -> Supervisor | None:
+    life = None if incarnation is None else incarnation.supervisor
+    return life.handle if isinstance(life, Life) and isinstance(life.handle, Supervisor) else None
