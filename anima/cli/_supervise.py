@@ -19,6 +19,8 @@ from ._signals import INTERRUPTED, Interrupts, leave
 
 #: How often, in seconds, the live view looks at the tree.
 LOOK_EVERY = 0.25
+#: After so many seconds a task that holds up the loop is named.
+BLOCKED_SECONDS = 0.5
 #: How long, in seconds, the end of the program waits for a terminal or pipe that takes nothing.
 OUTPUT_SECONDS = 0.7
 
@@ -130,7 +132,10 @@ class _Run:
                 return 1
 
     async def _supervise(self) -> None:
-        async with open_supervisor(self._tree.spec, name=self._tree.root, on_event=self._on_event) as supervisor:
+        tree = self._tree
+        async with open_supervisor(
+            tree.spec, name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS
+        ) as supervisor:
             self._supervisor = supervisor
             # The end of the tree cancels this block, so the view lives through the stop.
             while True:

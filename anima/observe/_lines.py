@@ -18,6 +18,7 @@ from anima_supervisors import (
     GaveUp,
     HeartbeatMissed,
     Killed,
+    LoopBlocked,
     ProcessOutput,
     ProcessOutputOmitted,
     RestartIntensityExceeded,
@@ -92,6 +93,8 @@ class Lines:
             case BackoffNeverGivesUp():
                 limit = f"{event.intensity} restarts in {event.period:g} s"
                 return Line("WARNING", f"{who}: its backoff waits so long that the limit of {limit} is never reached")
+            case LoopBlocked():
+                return Line("WARNING", f"{who} holds up everything since {event.seconds:.1f} s: {event.where}")
             case EventsDropped():
                 return Line("WARNING", f"{event.count} events were dropped: the output is too slow")
             case ProcessOutput():

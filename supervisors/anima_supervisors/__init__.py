@@ -8,7 +8,7 @@ From the bottom up; each module imports only from those above it in this list:
 - `_events`, `_hooks`, `_tree`: what happened, and where it is told
 - `_given`, `_incarnation`, `_inbox`, `_children`: what a child is given, one run of it, one queue, the children
 - `_restarts`, `_life`: the loop that owns a supervisor's state, and what it does about exits
-- `_management`, `_snapshot`, `_tasks`, `_supervisor`, `_open`: what users hold in their hands
+- `_management`, `_snapshot`, `_tasks`, `_supervisor`, `_watchdog`, `_open`: what users hold in their hands
 - `_reaper`, `_process`, `_probes`: operating system processes as children
 
 It needs trio and attrs, and nothing else of Anima. Start with `open_supervisor`.
@@ -50,6 +50,7 @@ from ._events import (
     Exited,
     GaveUp,
     HeartbeatMissed,
+    LoopBlocked,
     ProcessOutput,
     ProcessOutputOmitted,
     RestartScheduled,
@@ -130,6 +131,7 @@ __all__ = [
     "Inline",
     "Kill",
     "Killed",
+    "LoopBlocked",
     "ManagementError",
     "MappedStream",
     "MaxChildrenReached",

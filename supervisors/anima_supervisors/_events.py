@@ -150,6 +150,16 @@ class BackoffNeverGivesUp(Event):
 
 
 @attrs.frozen(kw_only=True)
+class LoopBlocked(Event):
+    """A task of the child has held up the loop for `seconds` and still does, at the line `where`."""
+
+    name: ClassVar[str] = "loop.blocked"
+    task: str
+    where: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
 class EventsDropped(Event):
     """The hook was too slow: `count` events before this one never reached it."""
 

@@ -17,6 +17,7 @@ from ._life import Life
 from ._specs import AnySupervisorSpec, ChildSpec, DynamicSupervisorSpec, SupervisorSpec
 from ._supervisor import Supervisor
 from ._tree import Tree
+from ._watchdog import Watchdog
 
 #: How long, in seconds, `open_supervisor` waits at its end for a hook that has not yet had all events.
 FLUSH_SECONDS = 1.0
@@ -54,6 +55,7 @@ async def open_supervisor(
     on_event: EventHook | Inline | None = None,
     grace: float = 5.0,
     random: Random | None = None,
+    watchdog: float | None = None,
 ) -> AsyncIterator[Supervisor]:
     """Start a supervision tree, run the block with its root, and stop the tree in order at the end of the block.
 
@@ -62,7 +64,8 @@ async def open_supervisor(
     end become `grace` seconds, and `Cancelled` passes only when the children are gone.
 
     `name` is the root's path. `on_event` gets every event, in a thread of its own, or on the loop as `Inline(hook)`.
-    `random` is the randomness of the backoffs.
+    `random` is the randomness of the backoffs. With `watchdog` a thread tells, as a `LoopBlocked` event, which task has
+    held up the loop for so many (real) seconds.
 
     Raises `ChildStartFailed` if a first child does not come up (what had started is stopped again),
     `RestartIntensityExceeded` if the root gives up and `ChildEscalated` if an error was escalated to it: both cancel
@@ -79,31 +82,36 @@ async def open_supervisor(
     incarnation = Incarnation(owner, root_spec, name, tree, shield=False)
     errors: list[BaseException] = []
     try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(incarnation.run, name=name)
-            await owner.wait_until_up_or_ended(incarnation)
-            life = incarnation.supervisor
-            if incarnation.was_up:
-                assert isinstance(life, Life)
-                assert isinstance(life.handle, Supervisor)
-                try:
-                    with life.body_scope():
-                        yield life.handle
-                except BaseException as error:
-                    # A cancellation goes on at once: only the scopes around know whose it is, and the nursery's own is
-                    # one of them. All else is raised below, when the tree has stopped.
-                    cancelled, rest = split_cancelled(error)
-                    if rest is not None:
-                        errors.append(rest)
-                    if cancelled is not None:
-                        raise cancelled  # noqa: B904 -- it is `error`, or the part of it
-                life.stop()
+        with _watched(watchdog, tree, incarnation):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(incarnation.run, name=name)
+                await owner.wait_until_up_or_ended(incarnation)
+                life = incarnation.supervisor
+                if incarnation.was_up:
+                    assert isinstance(life, Life)
+                    assert isinstance(life.handle, Supervisor)
+                    try:
+                        with life.body_scope():
+                            yield life.handle
+                    except BaseException as error:
+                        # A cancellation goes on at once: only the scopes around know whose it is, and the nursery's own
+                        # is one of them. All else is raised below, when the tree has stopped.
+                        cancelled, rest = split_cancelled(error)
+                        if rest is not None:
+                            errors.append(rest)
+                        if cancelled is not None:
+                            raise cancelled  # noqa: B904 -- it is `error`, or the part of it
+                    life.stop()
     except BaseException as error:  # raised again below, beside what else there is
         errors.extend(leaves(error))
     if delivery is not None:
         await delivery.close(FLUSH_SECONDS)
     own = _error_for(incarnation)
     _raise([*([] if own is None else [own]), *errors])
+
+
+def _watched(limit: float | None, tree: Tree, incarnation: Incarnation) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if limit is None else Watchdog(limit, tree, incarnation).watching()
 
 
 def _error_for(incarnation: Incarnation) -> BaseException | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from random import Random
 from typing import Any
 
+import trio
+
 from ._events import Event
-from ._hooks import Delivery
+from ._hooks import Delivery, InlineDelivery
 
 
 class Attempts:
@@ -70,3 +73,13 @@ class Tree:
         self._last_id += 1
         event = kind(id=self._last_id, time=time.time(), path=path, incarnation=incarnation, **fields)
         self._delivery.put(event)
+
+    def emit_from_thread(
+        self, token: trio.lowlevel.TrioToken, kind: type[Event], path: str, incarnation: int, **fields: Any
+    ) -> None:
+        """Emit while the loop is blocked: at once to a hook in a thread, to an inline one when the loop turns again."""
+        emit = functools.partial(self.emit, kind, path, incarnation, **fields)
+        if isinstance(self._delivery, InlineDelivery):
+            token.run_sync_soon(emit)
+        else:
+            emit()

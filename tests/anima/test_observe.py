@@ -36,6 +36,7 @@ from anima_supervisors import (
     GaveUp,
     HeartbeatMissed,
     Killed,
+    LoopBlocked,
     Normal,
     ProcessFailed,
     ProcessOutput,
@@ -120,6 +121,7 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     AutoShutdownTriggered: {"child": any_text},
     BackoffNeverGivesUp: {"intensity": numbers, "period": st.floats()},
     EventsDropped: {"count": numbers},
+    LoopBlocked: {"task": any_text, "where": any_text, "seconds": st.floats()},
     ProcessOutput: {"stream": st.sampled_from(["stdout", "stderr"]), "line": any_text},
     ProcessOutputOmitted: {"stream": st.sampled_from(["stdout", "stderr"]), "lines": numbers},
 }
