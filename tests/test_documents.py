@@ -61,17 +61,19 @@ def test_the_service_in_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
     assert levelled(ran.stdout) == levelled(shown)
 
 
-def test_the_example_of_the_library_prints_what_its_readme_shows(tmp_path: Path) -> None:
-    program, _ = blocks("supervisors/README.md", "python")
-    (shown,) = blocks("supervisors/README.md", "")
-    (tmp_path / "example.py").write_text(program, encoding="utf-8")
-    ran = run([sys.executable, "example.py"], tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout == shown
+def test_the_examples_of_the_library_print_what_its_readme_shows(tmp_path: Path) -> None:
+    programs = blocks("supervisors/README.md", "python")[:-1]
+    outputs = blocks("supervisors/README.md", "")
+    assert len(programs) == len(outputs)
+    for program, shown in zip(programs, outputs, strict=True):
+        (tmp_path / "example.py").write_text(program, encoding="utf-8")
+        ran = run([sys.executable, "example.py"], tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout == shown
 
 
 def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
-    _, program = blocks("supervisors/README.md", "python")
+    program = blocks("supervisors/README.md", "python")[-1]
     (tmp_path / "test_example.py").write_text(program, encoding="utf-8")
     ran = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_example.py"], tmp_path)
     assert ran.returncode == 0, ran.stdout

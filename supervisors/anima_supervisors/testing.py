@@ -19,8 +19,8 @@ from ._errors import ChildNotFound
 from ._events import Event, Exited, RestartScheduled, Started, StartFailed, StartIgnored
 from ._exits import CleanExit, Ignore, Killed
 from ._incarnation import Incarnation
-from ._policy import Restart, Strategy
-from ._specs import After, ChildSpec, SupervisorSpec
+from ._policy import AutoShutdown, Backoff, Restart, Strategy
+from ._specs import After, ChildSpec, DynamicSupervisorSpec, Kill, SupervisorSpec
 from ._supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -219,28 +219,44 @@ class PuppetTree:
 
 
 def trees(*, max_depth: int = 3, max_children: int = 4, intensity: int = 3) -> SearchStrategy[PuppetTree]:
-    """A Hypothesis strategy for trees of puppets: all strategies and restart types, failing and ignored starts.
+    """A Hypothesis strategy for trees of puppets.
+
+    All strategies and restart types, dynamic supervisors, significant children, backoffs; failing and ignored starts,
+    cleanups that fail, children that are stubborn. A puppet that is deaf is not among them: a tree waits for it.
 
     Needs Hypothesis. Open one with `open_supervisor(tree.spec)` and pull the strings in `tree.puppets`.
     """
     from hypothesis import strategies as st
 
+    ends = [OnStop.SHUTDOWN, OnStop.NORMAL, OnStop.ERROR, OnStop.STUBBORN]
+
     @st.composite
     def supervisor(draw: Any, path: str, depth: int, puppets: dict[str, Puppet]) -> SupervisorSpec:
         children = []
+        auto_shutdown = draw(st.sampled_from([AutoShutdown.NEVER, *AutoShutdown]))
         for n in range(draw(st.integers(0 if depth < max_depth else 1, max_children))):
             id = f"c{n}"
             restart = draw(st.sampled_from(Restart))
+            significant = auto_shutdown is not AutoShutdown.NEVER and restart is not Restart.PERMANENT
+            start: Any
             if depth > 1 and draw(st.booleans()):
-                inner = draw(supervisor(f"{path}/{id}", depth - 1, puppets))
-                children.append(ChildSpec(id, inner, restart))
-                continue
-            later = draw(st.lists(st.sampled_from(Start), max_size=3))
-            puppet = Puppet([Start.OK, *later], draw(st.sampled_from([OnStop.SHUTDOWN, OnStop.NORMAL, OnStop.ERROR])))
-            puppets[f"{path}/{id}"] = puppet
-            children.append(ChildSpec(id, puppet.run, restart, shutdown=After(1.0)))
-        strategy = draw(st.sampled_from(Strategy))
-        return SupervisorSpec(strategy=strategy, intensity=draw(st.integers(0, intensity)), children=children)
+                start = draw(supervisor(f"{path}/{id}", depth - 1, puppets))
+            elif draw(st.integers(0, 9)) == 0:
+                start = DynamicSupervisorSpec()
+            else:
+                later = draw(st.lists(st.sampled_from(Start), max_size=3))
+                puppet = Puppet([Start.OK, *later], draw(st.sampled_from(ends)))
+                puppets[f"{path}/{id}"] = puppet
+                start = puppet.run
+            shutdown = draw(st.sampled_from([After(1.0), Kill()]))
+            children.append(ChildSpec(id, start, restart, shutdown=shutdown, significant=significant))
+        return SupervisorSpec(
+            strategy=draw(st.sampled_from(Strategy)),
+            intensity=draw(st.integers(0, intensity)),
+            auto_shutdown=auto_shutdown,
+            backoff=draw(st.sampled_from([None, None, Backoff(0.5, 4.0)])),
+            children=children,
+        )
 
     @st.composite
     def tree(draw: Any) -> PuppetTree:

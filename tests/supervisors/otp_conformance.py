@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import trio
 import trio.testing
 
+import otp_model
 from anima_supervisors import (
     After,
     Args,
@@ -56,7 +57,7 @@ from anima_supervisors import (
     Up,
     open_supervisor,
 )
-from anima_supervisors.testing import OnStop, Puppet, PuppetError, Start, held, kill
+from anima_supervisors.testing import OnStop, Puppet, PuppetError, Start, check_log, held, kill
 
 Json = dict[str, Any]
 DYNAMIC = "simple_one_for_one"
@@ -80,6 +81,7 @@ class World:
         self.root_state = "not_started"
         self.host_ended = False
         self.events: list[list[Any]] = []
+        self.log: list[Event] = []
         self.steps: list[Json] = []
         self.puppets: dict[str, Puppet] = {}
         self.attempts: collections.Counter[str] = collections.Counter()
@@ -171,6 +173,7 @@ class World:
     # Events
 
     def on_event(self, event: Event) -> None:
+        self.log.append(event)
         match event:
             case Started():
                 kind = "start"
@@ -189,6 +192,8 @@ class World:
         self.events.append([kind, event.path, event.incarnation])
 
     def close_step(self, result: Any) -> Json:
+        """End a step: what holds for every tree has to hold after each."""
+        check_log(self.log, ended=False)
         step: Json = {"events": self.events, "result": result}
         self.events = []
         self.steps.append(step)
@@ -495,7 +500,8 @@ def _entry(line: str, where: str) -> Json:
 class Comparison:
     """Counts what matches and what differs, by feature, and shows the first differences."""
 
-    def __init__(self, skip: set[str], show: int) -> None:
+    def __init__(self, run: Callable[[Json], Json], skip: set[str], show: int) -> None:
+        self._run = run
         self._skip = skip
         self._show = show
         self.counts = {"match": 0, "differ": 0, "skipped": 0}
@@ -507,7 +513,7 @@ class Comparison:
             self.counts["skipped"] += 1
             return
         signal.alarm(20)  # a deadlock on a mock clock would spin or wait for ever, silently
-        want, have = canonical(scenario, entry["trace"]), canonical(scenario, run(scenario))
+        want, have = canonical(scenario, entry["trace"]), canonical(scenario, self._run(scenario))
         signal.alarm(0)
         word = "match" if want == have else "differ"
         self.counts[word] += 1
@@ -528,8 +534,9 @@ def main() -> int:
     parser.add_argument("corpus", nargs="+", type=Path, help="a scenario and its trace as JSON a line; .gz is unpacked")
     parser.add_argument("--skip", nargs="*", default=[], metavar="FEATURE", help="skip scenarios with these features")
     parser.add_argument("--show", type=int, default=3, metavar="N", help="how many differences to show (default 3)")
+    parser.add_argument("--model", action="store_true", help="compare the model that the tests use, not the library")
     options = parser.parse_args()
-    comparison = Comparison(set(options.skip), options.show)
+    comparison = Comparison(otp_model.run if options.model else run, set(options.skip), options.show)
     try:
         for file in options.corpus:
             for entry in entries(file):
