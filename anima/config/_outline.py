@@ -18,7 +18,7 @@ def outline(tree: Tree) -> str:
 def notes(tree: Tree) -> list[str]:
     """What is allowed but probably not meant."""
     return [
-        f"{path}: its backoff waits so long that its restart limit is never reached"
+        f"{path}: its backoff waits so long that its restart limit is hardly ever reached"
         for path in unreachable_limits(tree.spec, tree.root)
     ]
 

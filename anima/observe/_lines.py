@@ -92,7 +92,9 @@ class Lines:
                 return Line("INFO", f"{who} shuts down: {event.child} is done")
             case BackoffNeverGivesUp():
                 limit = f"{event.intensity} restarts in {event.period:g} s"
-                return Line("WARNING", f"{who}: its backoff waits so long that the limit of {limit} is never reached")
+                return Line(
+                    "WARNING", f"{who}: its backoff waits too long to ever reach the limit of {limit}, as a rule"
+                )
             case LoopBlocked():
                 return Line("WARNING", f"{who} holds up everything since {event.seconds:.1f} s: {event.where}")
             case EventsDropped():

@@ -142,7 +142,7 @@ class AutoShutdownTriggered(Event):
 
 @attrs.frozen(kw_only=True)
 class BackoffNeverGivesUp(Event):
-    """The waits of this supervisor's backoff are so long that its restart limit cannot be reached."""
+    """The waits of this supervisor's backoff are so long, on average, that its restart limit is hardly ever reached."""
 
     name: ClassVar[str] = "supervisor.backoff_never_gives_up"
     intensity: int

@@ -13,7 +13,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import attrs
 import trio
@@ -24,7 +24,7 @@ from ._events import ProcessOutput, ProcessOutputOmitted
 from ._given import StopRequest
 from ._policy import Restart
 from ._probes import Alive, OutputLine, Probe, Ready, ask
-from ._specs import After, ChildSpec, StopPolicy
+from ._specs import After, ChildSpec, Never, StopPolicy
 
 #: A longer line of output is cut here, in bytes; the rest of it is left out.
 LINE_LIMIT = 8192
@@ -59,6 +59,7 @@ class Process:
     alive: Alive | None
     env: Mapping[str, str]
     cwd: Path | None
+    shutdown: StopPolicy
 
     async def __call__(self, *, stop: StopRequest, task_status: Any, emit: Any) -> None:
         """Returns when the process has ended with status 0, or on request. Cancelled, it kills and waits for the end.
@@ -196,12 +197,11 @@ class _Run:
     async def _come_up_and_stay(self, task_status: Any, pid: int) -> None:
         ready = self._spec.ready
         if ready is not None and not await self._is_ready(ready):
-            self._fail(f"{self._name} was not ready within {ready.timeout:g} s")
-            return
+            await self._fail(f"{self._name} was not ready within {ready.timeout:g} s")
         task_status.started(pid)
         if self._spec.alive is not None:
             await self._stays_alive(self._spec.alive)
-            self._fail(f"{self._name} no longer answers its alive probe")
+            await self._fail(f"{self._name} no longer answers its alive probe")
 
     async def _is_ready(self, ready: Ready) -> bool:
         with trio.move_on_after(ready.timeout):
@@ -219,10 +219,18 @@ class _Run:
             await trio.sleep(alive.every)
             failures = 0 if await ask(alive.probe, alive.timeout) else failures + 1
 
-    def _fail(self, what: str) -> None:
-        """Kill the process; its end then comes as this failure."""
+    async def _fail(self, what: str) -> NoReturn:
+        """Stop the process as its supervisor would; its end, which ends this too, then comes as this failure."""
         self._failure = ProcessFailed(what)
+        if isinstance(self._spec.shutdown, After):
+            self._tell(b"term")
+            await trio.sleep(self._spec.shutdown.seconds)
+        elif isinstance(self._spec.shutdown, Never):
+            self._tell(b"term")
+            await trio.sleep_forever()
         self._tell(b"kill")
+        await trio.sleep_forever()
+        raise AssertionError("sleep_forever never returns")
 
     async def _read(self, name: str, stream: trio.abc.ReceiveStream) -> None:
         """Read a stream to its end. Beyond `LINES_PER_SECOND` lines are counted instead of told."""
@@ -290,7 +298,9 @@ def process_child(
 
     It is up once it is `ready`, at once without that; `alive` is asked for as long as it is up. To stop it, its process
     group gets SIGTERM, and whatever is left of it SIGKILL when `shutdown` runs out. When the command ends, what it has
-    left behind is killed. Exit status 0 is a normal exit, anything else an error, `ProcessFailed`. Every line it writes
+    left behind is killed. Exit status 0 is a normal exit, and so is the end by the SIGTERM that it was sent; anything
+    else is an error, `ProcessFailed`. One that is not ready in time, or no longer alive, is stopped in the same way and
+    has failed. Every line it writes
     is a `ProcessOutput` event. `env` is added to our own environment. On Linux nothing that it has started survives it,
     or us: not by forking, nor by setsid, nor when we die by SIGKILL.
 
@@ -304,7 +314,8 @@ def process_child(
         ready = Ready(ready)
     if alive is not None and not isinstance(alive, Alive):
         alive = Alive(alive)
-    process = Process(tuple(command), ready, alive, dict(env or {}), None if cwd is None else Path(cwd))
+    folder = None if cwd is None else Path(cwd)
+    process = Process(tuple(command), ready, alive, dict(env or {}), folder, shutdown)
     return ChildSpec(id, process, restart, shutdown=shutdown, significant=significant)
 
 

@@ -52,7 +52,7 @@ class SpecFactory:
     exception is a failed start. It runs inside the child's start: the start timeout covers it.
     """
 
-    make: Callable[[], Awaitable[SupervisorSpec | DynamicSupervisorSpec | StartCallable]]
+    make: Callable[..., Awaitable[SupervisorSpec | DynamicSupervisorSpec | StartCallable]]
     #: what it makes, for the default of `shutdown` and for `count_children` while the child is down
     supervisor: bool = True
 
@@ -274,13 +274,15 @@ class Args:
         self.__attrs_init__(args, kwargs, id)
 
     def applied_to(self, template: ChildSpec, id: str) -> ChildSpec:
-        """The template's spec with these arguments appended to its start callable's."""
-        if not template.runs_a_task:
-            if self.args or self.kwargs:
-                raise BadSpec(f"template {template.id!r} starts a supervisor, which takes no arguments")
-            return attrs.evolve(template, id=id)
+        """The template's spec with these arguments appended to those of its start callable, or of its factory."""
         start: Any = template.start
-        return attrs.evolve(template, id=id, start=functools.partial(start, *self.args, **self.kwargs))
+        if isinstance(start, SpecFactory):
+            start = attrs.evolve(start, make=functools.partial(start.make, *self.args, **self.kwargs))
+        elif template.runs_a_task:
+            start = functools.partial(start, *self.args, **self.kwargs)
+        elif self.args or self.kwargs:
+            raise BadSpec(f"template {template.id!r} starts a supervisor, which takes no arguments")
+        return attrs.evolve(template, id=id, start=start)
 
 
 def unreachable_limits(spec: AnySupervisorSpec, path: str) -> Iterator[str]:

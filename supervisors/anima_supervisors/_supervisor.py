@@ -225,7 +225,7 @@ class Supervisor:
         self._life.stop(reason)
 
     async def wait_ended(self) -> Exit:
-        """Wait until the supervisor has ended, all its children before it; why."""
+        """Wait until the supervisor has ended, all its children before it; why. Cancelled, it has only waited."""
         await self._life.ended_event.wait()
         assert self._incarnation.exit is not None
         return self._incarnation.exit

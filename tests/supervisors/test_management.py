@@ -28,6 +28,7 @@ from anima_supervisors import (
     MaxChildrenReached,
     Restart,
     RestartIntensityExceeded,
+    SpecFactory,
     State,
     StopRequest,
     Strategy,
@@ -492,3 +493,17 @@ async def test_a_start_whose_caller_is_gone_and_whose_child_is_deaf_is_stuck_a_s
         release.set()
         await wait_all_tasks_blocked()
         assert await supervisor.which_children() == []
+
+
+async def test_the_arguments_of_a_template_go_to_its_factory_too() -> None:
+    made: list[str] = []
+
+    async def make(who: str) -> SupervisorSpec:
+        made.append(who)
+        return SupervisorSpec()
+
+    spec = DynamicSupervisorSpec(template=ChildSpec("t", SpecFactory(make)))
+    async with open_supervisor(spec) as supervisor:
+        await supervisor.start_child(Args("ada", id="ada"))
+        assert supervisor.find("ada").path == "root/ada"
+    assert made == ["ada"]

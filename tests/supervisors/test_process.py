@@ -249,6 +249,35 @@ async def test_one_that_no_longer_answers_its_probe_is_killed_and_restarted() ->
     assert "no longer answers" in str(exit.exception)
 
 
+async def test_one_that_no_longer_answers_is_asked_to_stop_before_it_is_killed() -> None:
+    program = """
+        import signal, sys, time
+        def stop(*_):
+            print("saved", flush=True)
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, stop)
+        print("up", flush=True)
+        time.sleep(1000)
+    """
+    log = Watched()
+    healthy = True
+
+    async def probe() -> bool:
+        return healthy
+
+    spec = process_child(
+        "p", python(program), ready=OutputLine("up"), alive=Alive(probe, every=0.001), restart=Restart.TEMPORARY
+    )
+    async with open_supervisor(SupervisorSpec(), on_event=Inline(log)) as supervisor:
+        await supervisor.start_child(spec)
+        healthy = False
+        await log.until(lambda: bool(log.exits()))
+    (exit,) = log.exits()
+    assert isinstance(exit, Error)
+    assert "no longer answers" in str(exit.exception)
+    assert log.lines() == ["up", "saved"]
+
+
 # Stopping
 
 
