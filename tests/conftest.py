@@ -1,4 +1,7 @@
-"""What holds for every test: it ends in time, its failures repeat, and nothing outlives it."""
+"""What holds for every test: it ends in time, its failures repeat, and nothing outlives it.
+
+Threads, processes and sockets are counted here; tasks cannot outlive the `trio.run` of their test.
+"""
 
 from __future__ import annotations
 

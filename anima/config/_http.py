@@ -12,6 +12,7 @@ class HttpOk:
     url: str
 
     async def __call__(self) -> bool:
+        """Ask once. Raises `httpx.HTTPError` where nobody answers; cancelled, no connection is left."""
         import httpx
 
         # Loading certificates takes longer than the request where there is no TLS to check.

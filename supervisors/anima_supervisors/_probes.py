@@ -36,6 +36,7 @@ class TcpPort:
     host: str = "127.0.0.1"
 
     async def __call__(self) -> bool:
+        """Connect and close again. Raises `OSError` where nobody listens; cancelled, no connection is left."""
         stream = await trio.open_tcp_stream(self.host, self.port)
         await stream.aclose()
         return True
