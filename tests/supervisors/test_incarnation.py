@@ -465,3 +465,37 @@ async def test_a_child_killed_during_its_start_has_failed_to_start() -> None:
         nursery.start_soon(start_it)
         await wait_all_tasks_blocked()
         kill(supervisor, "a")
+
+
+@pytest.mark.parametrize("with_status", [False, True])
+async def test_a_crash_leaves_nothing_to_the_garbage_collector(with_status: bool) -> None:
+    """A crash loop is fast and the collector is slow: there must be no circle through a dead incarnation."""
+    crash = trio.Event()
+
+    async def plain() -> None:
+        await crash.wait()
+        raise ValueError
+
+    async def says_it_is_up(*, task_status: Any) -> None:
+        task_status.started()
+        await plain()
+
+    start = says_it_is_up if with_status else plain
+    async with open_supervisor(SupervisorSpec(intensity=99, children=[ChildSpec("a", start)])):
+
+        async def crash_once() -> None:
+            nonlocal crash
+            await wait_all_tasks_blocked()
+            before, crash = crash, trio.Event()
+            before.set()
+            await wait_all_tasks_blocked()
+
+        await crash_once()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await crash_once()
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
