@@ -172,6 +172,7 @@ class Restarts:
         if self._life.spec.backoff is None:
             await self._attempt(child, error)
         else:
+            self._set_retry(child, error)  # it is restarting from now on, also while its siblings still stop
             await self._stop_group(child)
             self._retry_later(child, error)
 
@@ -210,7 +211,7 @@ class Restarts:
         if strategy is Strategy.ONE_FOR_ONE:
             return [child]
         group: Sequence[Child] = group_of(strategy, list(self._life.children), child)
-        await self._life.stop_all(reversed(group))
+        await self._life.stop_all(member for member in reversed(group) if member is not child or child.incarnation)
         for member in group:
             if member is not child and member.spec.restart is Restart.TEMPORARY:
                 self.settle(member)
@@ -221,6 +222,7 @@ class Restarts:
         if child.incarnation is not None:
             self._blocked.append(self._set_retry(child, error, waits_for={child.incarnation}))
         elif self._life.spec.backoff is not None:
+            self._set_retry(child, error)
             await self._stop_group(child)
             self._retry_later(child, error)
         else:

@@ -116,6 +116,21 @@ async def test_in_a_group_restart_with_backoff_the_siblings_stop_at_once_and_onl
     check_log(log.events)
 
 
+async def test_a_child_is_restarting_also_while_its_siblings_still_stop(autojump_clock: MockClock) -> None:
+    crash, slow = Puppet(), Puppet(on_stop=OnStop.STUBBORN)
+    spec = SupervisorSpec(
+        strategy=Strategy.ONE_FOR_ALL,
+        backoff=FLAT,
+        children=[ChildSpec("crash", crash.run), ChildSpec("slow", slow.run, shutdown=After(2.0))],
+    )
+    async with open_supervisor(spec) as supervisor:
+        crash.fail()
+        await trio.sleep(1)
+        assert states(supervisor) == [State.RESTARTING, State.STOPPING]
+        await trio.sleep(2.5)
+        assert states(supervisor) == [State.UP, State.UP]
+
+
 async def test_while_a_child_waits_for_its_restart_calls_are_answered_and_terminate_ends_the_wait(
     mock_clock: MockClock,
 ) -> None:
