@@ -12,8 +12,8 @@ import click
 import trio
 
 from anima.config import BadValue, ConfigError, Tree, load_tree, notes, outline, parse_duration
-from anima.observe import JsonLines, LiveView, Log, Summary, leaves
-from anima_supervisors import Event, Supervisor, SupervisorError, describe, open_supervisor
+from anima.observe import JsonLines, LiveView, Log, Summary
+from anima_supervisors import Event, Supervisor, SupervisorError, describe, leaves, open_supervisor
 
 from ._signals import INTERRUPTED, Interrupts, leave
 

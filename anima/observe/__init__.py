@@ -9,7 +9,7 @@ from ._lines import Line, Lines
 from ._outputs import JsonLines, LiveView, Log
 from ._record import record, timestamp
 from ._summary import Summary
-from ._tracebacks import leaves, trimmed
+from ._tracebacks import trimmed
 
 __all__ = [
     "JsonLines",
@@ -18,7 +18,6 @@ __all__ = [
     "LiveView",
     "Log",
     "Summary",
-    "leaves",
     "record",
     "timestamp",
     "trimmed",

@@ -32,10 +32,11 @@ from anima_supervisors import (
     Stopping,
     Stuck,
     describe,
+    leaves,
 )
 
 from ._record import safe_repr
-from ._tracebacks import leaves, place, trimmed
+from ._tracebacks import place, trimmed
 
 #: So many places are remembered; a program that fails at more of them shows its tracebacks again.
 REMEMBERED = 1000

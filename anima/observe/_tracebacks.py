@@ -39,11 +39,6 @@ def place(error: BaseException) -> tuple[object, ...]:
     return tuple(places)
 
 
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions inside nested groups; the exception itself where it is no group."""
-    return (leaf for leaf, _ in _placed(error, None))
-
-
 def _placed(
     error: BaseException, raised: types.TracebackType | None
 ) -> Iterator[tuple[BaseException, types.TracebackType | None]]:

@@ -62,7 +62,7 @@ from ._events import (
     Stuck,
     events_by_name,
 )
-from ._exits import CleanExit, DoNotRestart, Error, Exit, Ignore, Killed, Normal, Shutdown
+from ._exits import CleanExit, DoNotRestart, Error, Exit, Ignore, Killed, Normal, Shutdown, leaves
 from ._given import StopRequest
 from ._hooks import EventHook, Inline
 from ._incarnation import State
@@ -176,6 +176,7 @@ __all__ = [
     "describe",
     "events_by_name",
     "given_parameters",
+    "leaves",
     "open_supervisor",
     "process_child",
     "unreachable_limits",

@@ -90,7 +90,7 @@ class Call:
 
     __slots__ = ("_error", "_parking", "_result", "abandoned", "done", "on_abandon", "task", "work")
 
-    def __init__(self, work: Callable[[Call], Awaitable[Any]], task: Task | None) -> None:
+    def __init__(self, work: Callable[[Call], Awaitable[Any]], task: Task) -> None:
         self.work = work
         self.task = task
         self.abandoned = False

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol
 
@@ -382,7 +382,10 @@ def context_for_child() -> Context:
     return context
 
 
-def incarnation_of(task: Task) -> Incarnation | None:
-    """The incarnation whose own task `task` is; None for a task that a child has spawned, or any other."""
-    incarnation = task.context.get(_running)
-    return incarnation if incarnation is not None and incarnation.task is task else None
+def incarnations_around(task: Task | None) -> Iterator[Incarnation]:
+    """The incarnations inside which `task` runs, however deep, the innermost first."""
+    while task is not None:
+        incarnation = task.context.get(_running)
+        if incarnation is not None and incarnation.task is task:  # not a copy of the context, in a task of the child's
+            yield incarnation
+        task = None if task.parent_nursery is None else task.parent_nursery.parent_task

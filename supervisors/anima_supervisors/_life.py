@@ -19,7 +19,7 @@ from ._children import Child, Children, Retry
 from ._errors import ChildStartFailed, StartTimeout, SupervisorDeadlock, SupervisorStopped
 from ._exits import Error, Exit, Shutdown, error_of
 from ._inbox import Call, Inbox, Parking
-from ._incarnation import Incarnation, InnerSupervisor, State, context_for_child, incarnation_of
+from ._incarnation import Incarnation, InnerSupervisor, State, context_for_child, incarnations_around
 from ._restarts import Restarts, Silence
 from ._specs import AnySupervisorSpec, DynamicSupervisorSpec, SupervisorSpec
 from ._tree import Tree
@@ -214,14 +214,9 @@ class Life:
                 if not self._calls_from[caller]:
                     del self._calls_from[caller]
 
-    def child_of(self, task: trio.lowlevel.Task | None) -> Incarnation | None:
+    def child_of(self, task: trio.lowlevel.Task) -> Incarnation | None:
         """The incarnation of a child of this supervisor inside which `task` runs, however deep."""
-        while task is not None:
-            incarnation = incarnation_of(task)
-            if incarnation is not None and incarnation.owner is self:
-                return incarnation
-            task = None if task.parent_nursery is None else task.parent_nursery.parent_task
-        return None
+        return next((around for around in incarnations_around(task) if around.owner is self), None)
 
     def _refuse_calls_from(self, stopping: Incarnation) -> None:
         """A child that is asked to stop while it waits for us would wait until its bound (rule H5)."""

@@ -172,9 +172,7 @@ class Restarts:
         if self._life.spec.backoff is None:
             await self._attempt(child, error)
         else:
-            self._set_retry(child, error)  # it is restarting from now on, also while its siblings still stop
-            await self._stop_group(child)
-            self._retry_later(child, error)
+            await self._back_off(child, error)
 
     async def _attempt(self, child: Child, error: BaseException | None, *, counted: bool = False) -> None:
         """Count the restart, stop the group and start it; or give up (rules C1 to C6, D1, D8)."""
@@ -222,11 +220,15 @@ class Restarts:
         if child.incarnation is not None:
             self._blocked.append(self._set_retry(child, error, waits_for={child.incarnation}))
         elif self._life.spec.backoff is not None:
-            self._set_retry(child, error)
-            await self._stop_group(child)
-            self._retry_later(child, error)
+            await self._back_off(child, error)
         else:
             self._life.inbox.post(self._set_retry(child, error))
+
+    async def _back_off(self, child: Child, error: BaseException | None) -> None:
+        """The siblings stop at once, and only the start waits."""
+        self._set_retry(child, error)  # it is restarting from now on, also while its siblings still stop
+        await self._stop_group(child)
+        self._retry_later(child, error)
 
     # Retries and timers
 

@@ -20,7 +20,7 @@ import trio
 from trio.lowlevel import Task
 
 from ._events import LoopBlocked
-from ._incarnation import Incarnation, incarnation_of
+from ._incarnation import Incarnation, incarnations_around
 from ._tree import Tree
 
 #: Folders whose frames do not say what blocks: Trio's, ours, the standard library's.
@@ -76,7 +76,7 @@ class Watchdog:
     def _tell(self, seconds: float) -> None:
         frame = sys._current_frames().get(self._loop_thread)
         task = _task_of(frame)
-        incarnation = _incarnation_around(task) or self._root
+        incarnation = next(incarnations_around(task), self._root)
         self._tree.emit_from_thread(
             self._token,
             LoopBlocked,
@@ -94,15 +94,6 @@ def _task_of(frame: FrameType | None) -> Task | None:
         if frame.f_code.co_name == "unrolled_run" and isinstance(task := frame.f_locals.get("task"), Task):
             return task
         frame = frame.f_back
-    return None
-
-
-def _incarnation_around(task: Task | None) -> Incarnation | None:
-    while task is not None:
-        incarnation = incarnation_of(task)
-        if incarnation is not None:
-            return incarnation
-        task = None if task.parent_nursery is None else task.parent_nursery.parent_task
     return None
 
 
