@@ -63,7 +63,7 @@ from ._events import (
     events_by_name,
 )
 from ._exits import CleanExit, DoNotRestart, Error, Exit, Ignore, Killed, Normal, Shutdown, leaves
-from ._given import StopRequest
+from ._given import Handle, StopRequest
 from ._hooks import EventHook, Inline
 from ._incarnation import State
 from ._management import ChildInfo, Counts, Ignored, StartResult, Up
@@ -124,6 +124,7 @@ __all__ = [
     "Exited",
     "Failure",
     "GaveUp",
+    "Handle",
     "HeartbeatLost",
     "HeartbeatMissed",
     "Ignore",

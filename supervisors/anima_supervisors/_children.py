@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import Context
 
 import attrs
 import trio
 
 from ._errors import describe
-from ._exits import Exit, error_of
+from ._exits import Exit, Shutdown, error_of
 from ._incarnation import Incarnation, State
 from ._specs import ChildSpec
 
@@ -43,6 +43,9 @@ class Child:
     #: failures in a row, for the backoff
     failures: int = 0
     last_error: str | None = None
+    #: see `Handle.on_down`; with the exit it is to be called with
+    on_down: Callable[[Exit], object] | None = None
+    last_exit: Exit | None = None
     #: to be forgotten as soon as its stuck incarnation is gone
     doomed: bool = False
     #: its name was made up by the supervisor and is never used again
@@ -74,6 +77,19 @@ class Child:
         if self.retry is not None and self.retry.timer is not None:
             self.retry.timer.cancel()
         self.retry = None
+
+    def leave(self) -> None:
+        """Its task is gone."""
+        if self.on_down is not None and self.incarnation is not None:
+            self.last_exit = self.incarnation.exit
+        self.incarnation = None
+
+    def down(self) -> None:
+        """It has no task and gets none by itself."""
+        callback, self.on_down = self.on_down, None
+        if callback is not None:
+            exit, self.last_exit = self.last_exit, None
+            callback(exit or Shutdown())
 
     def note(self, exit: Exit) -> None:
         """Remember the error as text: an exception would keep the frames of a dead incarnation alive."""

@@ -10,6 +10,7 @@ Invariants, guarded by tests/supervisors/test_incarnation.py and test_cancellati
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Context, ContextVar, copy_context
@@ -19,6 +20,7 @@ import trio
 from trio.lowlevel import Task, disable_ki_protection, enable_ki_protection
 
 from . import _events as events
+from ._below import Below
 from ._errors import BadFactory, ReturnedBeforeStarted, StartCancelled, StartTimeout
 from ._exits import Error, Exit, Ignore, Killed, Normal, Shutdown, exit_for, leaves
 from ._given import Handle, StopRequest
@@ -57,6 +59,7 @@ class InnerSupervisor(Protocol):
 
     ending: Exit | None
     only_stuck_left: bool
+    handle: object
 
     async def run(self, incarnation: Incarnation) -> Exit: ...
     def stop(self, reason: Exit = ...) -> None: ...
@@ -65,6 +68,9 @@ class InnerSupervisor(Protocol):
 
 class Owner(Protocol):
     """The supervisor of the child; the root incarnation has `open_supervisor` for an owner."""
+
+    def on_down(self, incarnation: Incarnation, callback: Callable[[Exit], object]) -> None: ...
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None: ...
 
     def inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> InnerSupervisor: ...
     def came_up(self, incarnation: Incarnation) -> None: ...
@@ -81,6 +87,7 @@ class Incarnation:
         "_spec",
         "_stop",
         "_tree",
+        "below",
         "bound",
         "exit",
         "fatal",
@@ -121,6 +128,8 @@ class Incarnation:
         self.value: object = None
         self.task: Task | None = None
         self.supervisor: InnerSupervisor | None = None
+        #: the supervisor it has started for children of its own
+        self.below: Below | None = None
         self.bound = _seconds(spec.shutdown)
         self.stuck_at = now + timeout + self.bound + STUCK_AFTER
         self.stop_begun = False
@@ -154,6 +163,10 @@ class Incarnation:
     def emit(self, kind: type[events.Event], **fields: Any) -> None:
         self._tree.emit(kind, self.path, self.number, **fields)
 
+    def runs_in(self, task: Task) -> bool:
+        """Whether this is its task, or that of its own supervisor, and not one that only has a copy of its context."""
+        return self.task is task or (self.below is not None and self.below.task is task)
+
     # The run
 
     @enable_ki_protection
@@ -164,11 +177,15 @@ class Incarnation:
         try:
             with self.scope:
                 start: Any = self._spec.start
-                if self._spec.up_at_once:  # the usual case, without a coroutine more
-                    await _unprotected(start, **self._given(self._spec.takes))
-                    exit: Exit = Normal()
-                else:
-                    exit = await self._run(start)
+                try:
+                    if self._spec.up_at_once:  # the usual case, without a coroutine more
+                        await _unprotected(start, **self._given(self._spec.takes))
+                        exit: Exit = Normal()
+                    else:
+                        exit = await self._run(start)
+                finally:
+                    if self.below is not None:
+                        await self.below.end()
             if self.scope.cancelled_caught:
                 exit = self._cancelled_exit()
         except BaseException as error:
@@ -211,7 +228,13 @@ class Incarnation:
         if "stop" in named:
             self._stop = self._stop or StopRequest()
         handle = self._handle
-        all_given = {"task_status": handle, "stop": self._stop, "beat": handle.beat, "emit": handle.emit}
+        all_given = {
+            "task_status": handle,
+            "stop": self._stop,
+            "beat": handle.beat,
+            "emit": handle.emit,
+            "handle": handle,
+        }
         return {name: all_given[name] for name in named}
 
     def _cancelled_exit(self) -> Exit:
@@ -294,6 +317,36 @@ class Incarnation:
         self.emit(events.Started, value=value)
         self._owner.came_up(self)
 
+    # What its child asks for, by its handle
+
+    @property
+    def shared(self) -> object:
+        return self._tree.shared
+
+    def on_down(self, callback: Callable[[Exit], object]) -> None:
+        self._owner.on_down(self, callback)
+
+    async def supervise(self, spec: AnySupervisorSpec) -> Any:
+        """Start a supervisor of the child's own and wait until it is up."""
+        if self.below is not None and not self.below.over:
+            raise RuntimeError(f"{self.path} has a supervisor of its own already")
+        inner = self._owner.inner(spec, self)
+        self.below = below = Below(inner)
+        context_for_child().run(self._owner.spawn, self._run_below, below, inner)
+        await below.wait_until_up()
+        return inner.handle
+
+    async def _run_below(self, below: Below, inner: InnerSupervisor) -> None:
+        _running.set(self)
+        await below.run(functools.partial(inner.run, self), self.kill)
+
+    def supervisor_up(self, supervisor: InnerSupervisor) -> None:
+        """A supervisor that runs here has started its first children."""
+        if self.below is not None and self.below.life is supervisor:
+            self.below.came_up()
+        else:
+            self.started(supervisor.handle)
+
     # What the supervisor does to it
 
     def begin_stop(self, *, hurried: bool) -> None:
@@ -328,6 +381,8 @@ class Incarnation:
 
     def hurry(self) -> None:
         """The stop is under an outer cancellation: a bound that never ends becomes the tree's grace."""
+        if self.below is not None:
+            self.below.life.hurry()
         if self.supervisor is not None:
             self.supervisor.hurry()
         elif self.bound == math.inf:
@@ -386,6 +441,6 @@ def incarnations_around(task: Task | None) -> Iterator[Incarnation]:
     """The incarnations inside which `task` runs, however deep, the innermost first."""
     while task is not None:
         incarnation = task.context.get(_running)
-        if incarnation is not None and incarnation.task is task:  # not a copy of the context, in a task of the child's
+        if incarnation is not None and incarnation.runs_in(task):
             yield incarnation
         task = None if task.parent_nursery is None else task.parent_nursery.parent_task

@@ -106,7 +106,7 @@ class Life:
 
     def _came_up(self, incarnation: Incarnation) -> None:
         self.restarts.point_out_unreachable_limit()
-        incarnation.started(self.handle)
+        incarnation.supervisor_up(self)
 
     async def _start_children(self) -> ChildStartFailed | None:
         """Start the spec's children in order; the first failure is final (rules A1, A3)."""
@@ -182,6 +182,7 @@ class Life:
         """No call is answered any more. The body of the root goes first: it may be waiting for one of them."""
         self.restarts.close()
         for child in self.children:
+            child.down()
             if child.unnamed:
                 self.tree.attempts.forget(child.path)
         if self._body is not None:
@@ -253,7 +254,7 @@ class Life:
             return None
         if incarnation.alive:
             return StartTimeout(f"{child.path} did not come up, was cancelled and is stuck")
-        child.incarnation = None
+        child.leave()
         if incarnation.ignored:
             return None
         assert isinstance(incarnation.exit, Error)
@@ -322,7 +323,9 @@ class Life:
         finally:
             self._awaited = None
         if not incarnation.alive:
-            child.incarnation = None
+            child.leave()
+            if self.ending is not None:
+                child.down()
 
     def stop_aside(self, incarnation: Incarnation) -> None:
         """Stop a temporary child without waiting: its end goes through the inbox. Called from anywhere on the loop."""
@@ -337,7 +340,12 @@ class Life:
             self._refuse_calls_from(child.incarnation)
             child.incarnation.begin_stop(hurried=self._hurried)
 
-    # What incarnations say
+    # What incarnations say and ask for
+
+    def on_down(self, incarnation: Incarnation, callback: Callable[[Exit], object]) -> None:
+        child = self.child_with(incarnation)
+        if child is not None:
+            child.on_down = callback
 
     def inner(self, spec: AnySupervisorSpec, incarnation: Incarnation) -> InnerSupervisor:
         return self._make_inner(spec, incarnation)
@@ -350,7 +358,7 @@ class Life:
         if self.closed:
             child = self.child_with(incarnation)
             if child is not None:  # it was stuck: nobody reads the inbox any more
-                child.incarnation = None
+                child.leave()
         elif not incarnation.fatal and (incarnation.was_up or incarnation.state is State.STUCK):
             self.inbox.post(incarnation)
         self._wake(incarnation)
@@ -362,12 +370,12 @@ class Life:
         if self._awaited is incarnation:
             self._progress.wake()
 
-    # What the restarts need
-
     def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
-        """Run a task beside the children; it must end by itself when the restarts are closed."""
+        """Run a task beside the children; it must end by itself when the restarts are closed and the children gone."""
         assert self._nursery is not None
         self._nursery.start_soon(function, *args)
+
+    # What the restarts need
 
     def child_with(self, incarnation: Incarnation) -> Child | None:
         """The child whose current incarnation this is."""

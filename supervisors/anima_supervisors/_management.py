@@ -103,6 +103,7 @@ class Management:
             return child
         await life.stop_one(child)
         if child.incarnation is None:
+            child.down()
             life.forget(child)
         else:
             child.doomed = True  # stuck: forgotten when it is gone, or its place could be taken
@@ -138,9 +139,11 @@ class Management:
         child = self._kept(id)
         error = await self._life.start(child, call)
         if error is not None:
+            if child.incarnation is None:
+                child.down()
             raise ChildStartFailed(child.path, error)
-        if call.abandoned:
-            await self._life.stop_one(child)
+        if call.abandoned and await self._life.stop_one(child):
+            child.down()
         return self._result(child)
 
     async def delete_child(self, _: Call, id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from random import Random
 
 import trio
@@ -42,6 +42,12 @@ class _Root:
     def became_stuck(self, incarnation: Incarnation) -> None:
         """Nobody above waits: the block's end does, for as long as it takes."""
 
+    def on_down(self, incarnation: Incarnation, callback: Callable[[Exit], object]) -> None:
+        raise AssertionError("the root is a supervisor")
+
+    def spawn(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        raise AssertionError("the root is a supervisor")
+
     async def wait_until_up_or_ended(self, incarnation: Incarnation) -> None:
         while not incarnation.was_up and incarnation.alive:
             await self._parking.wait()
@@ -56,6 +62,7 @@ async def open_supervisor(
     grace: float = 5.0,
     random: Random | None = None,
     watchdog: float | None = None,
+    shared: object = None,
 ) -> AsyncIterator[Supervisor]:
     """Start a supervision tree, run the block with its root, and stop the tree in order at the end of the block.
 
@@ -65,7 +72,7 @@ async def open_supervisor(
 
     `name` is the root's path. `on_event` gets every event, in a thread of its own, or on the loop as `Inline(hook)`.
     `random` is the randomness of the backoffs. With `watchdog` a thread tells, as a `LoopBlocked` event, which task has
-    held up the loop for so many (real) seconds.
+    held up the loop for so many (real) seconds. `shared` is for all children to reach, as `handle.shared`.
 
     Raises `ChildStartFailed` if a first child does not come up (what had started is stopped again),
     `RestartIntensityExceeded` if the root gives up and `ChildEscalated` if an error was escalated to it: both cancel
@@ -77,7 +84,7 @@ async def open_supervisor(
         raise BadSpec(f"open_supervisor takes a SupervisorSpec or a DynamicSupervisorSpec, not {spec!r}")
     root_spec = ChildSpec(name, spec)
     delivery = delivery_for(on_event)
-    tree = Tree(delivery, random or Random(), grace)
+    tree = Tree(delivery, random or Random(), grace, shared)
     owner = _Root(tree)
     incarnation = Incarnation(owner, root_spec, name, tree, shield=False)
     errors: list[BaseException] = []

@@ -73,7 +73,7 @@ class Restarts:
         child = self._life.child_with(incarnation)
         if child is None:
             return
-        child.incarnation = None
+        child.leave()
         if incarnation.state is State.STUCK:
             self._no_longer_stuck(child, incarnation)
         else:
@@ -139,6 +139,8 @@ class Restarts:
 
     def settle(self, child: Child) -> None:
         """A child has no task and gets none by itself: its spec stays, or it is forgotten (table B, C8, H1)."""
+        if child.incarnation is None:
+            child.down()
         if child.spec.restart is Restart.TEMPORARY or self._life.dynamic or child.doomed:
             if child.incarnation is not None:
                 child.doomed = True  # stuck: forgotten when it is gone, or its place could be taken
@@ -280,6 +282,8 @@ class Restarts:
         """A stuck child has ended after all: what waited for it can go on."""
         if child.doomed:
             self._life.forget(child)
+        if child.retry is None:
+            child.down()
         for retry in self._blocked:
             retry.waits_for.discard(incarnation)
             if not retry.waits_for:

@@ -17,7 +17,7 @@ from ._policy import AutoShutdown, Backoff, OnError, Restart, Strategy
 StartCallable = Callable[..., Awaitable[object]]
 
 #: What a start callable may name as a keyword parameter, and is then given.
-GIVEN = frozenset({"stop", "task_status", "beat", "emit"})
+GIVEN = frozenset({"stop", "task_status", "beat", "emit", "handle"})
 
 
 @attrs.frozen
@@ -72,6 +72,7 @@ class ChildSpec:
     - `stop`: a `StopRequest`; the child is asked to stop, has `shutdown` to finish, and is cancelled only then
     - `beat`: to be called at least every `heartbeat` seconds
     - `emit`: `emit(EventType, **fields)` sends an event of its own to the tree's hook
+    - `handle`: its place in the tree, and a supervisor of its own for those that want one; see `Handle`
 
     `shutdown` is `Kill()`, `After(seconds)` or `Never()`; by default 5 seconds, for a supervisor never.
     `start_timeout` (seconds) bounds the start. `heartbeat` (seconds): a child that is silent for longer is stopped and

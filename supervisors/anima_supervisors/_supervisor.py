@@ -11,6 +11,7 @@ import trio
 
 from ._children import Child
 from ._errors import ChildNotFound
+from ._events import Event
 from ._exits import Exit, Shutdown, split_cancelled
 from ._inbox import Call
 from ._incarnation import Incarnation, State, context_for_child
@@ -166,11 +167,15 @@ class Supervisor:
     # The tree
 
     def find(self, path: str) -> Supervisor:
-        """The living supervisor at `path`, relative to this one: ids joined by `/`. Raises `ChildNotFound`."""
+        """The living supervisor at `path`, relative to this one: ids joined by `/`. Raises `ChildNotFound`.
+
+        At the path of a child with a supervisor of its own (`Handle.supervise`) it is that one.
+        """
         here = self
         for id in path.split("/") if path else ():
             child = here._life.children.get(id)
-            inner = _supervisor_of(child.incarnation) if child is not None else None
+            incarnation = None if child is None else child.incarnation
+            inner = _supervisor_of(incarnation) or _own_supervisor(incarnation)
             if inner is None:
                 raise ChildNotFound(f"{self.path}/{path}")
             here = inner
@@ -206,6 +211,7 @@ class Supervisor:
         inner = _supervisor_of(incarnation)
         if inner is not None:
             return inner._snapshot(child.last_error)
+        own = _own_supervisor(incarnation)
         return Snapshot(
             path=child.path,
             kind=child.kind,
@@ -213,7 +219,13 @@ class Supervisor:
             incarnation=self._tree.attempts.of(child.path),
             uptime=None if incarnation is None else _uptime(incarnation),
             last_error=child.last_error,
+            children=() if own is None else tuple(own._snapshot_of(child) for child in own._life.children),
         )
+
+    def emit(self, kind: type[Event], *, path: str | None = None, **fields: object) -> None:
+        """Send an event about this supervisor, or about `path`, which need not have a child."""
+        about = self.path if path is None else path
+        self._tree.emit(kind, about, self._tree.attempts.of(about), **fields)
 
     # Ending
 
@@ -227,8 +239,9 @@ class Supervisor:
     async def wait_ended(self) -> Exit:
         """Wait until the supervisor has ended, all its children before it; why. Cancelled, it has only waited."""
         await self._life.ended_event.wait()
-        assert self._incarnation.exit is not None
-        return self._incarnation.exit
+        exit = self.exit
+        assert exit is not None
+        return exit
 
 
 def _uptime(incarnation: Incarnation) -> float | None:
@@ -236,5 +249,14 @@ def _uptime(incarnation: Incarnation) -> float | None:
 
 
 def _supervisor_of(incarnation: Incarnation | None) -> Supervisor | None:
-    life = None if incarnation is None else incarnation.supervisor
+    return _handle_of(None if incarnation is None else incarnation.supervisor)
+
+
+def _own_supervisor(incarnation: Incarnation | None) -> Supervisor | None:
+    """The one that a child has started for children of its own."""
+    below = None if incarnation is None else incarnation.below
+    return None if below is None or below.over else _handle_of(below.life)
+
+
+def _handle_of(life: object) -> Supervisor | None:
     return life.handle if isinstance(life, Life) and isinstance(life.handle, Supervisor) else None

@@ -58,14 +58,15 @@ class Attempts:
 class Tree:
     """Shared by the supervisors below one `open_supervisor`; owned by it."""
 
-    __slots__ = ("_delivery", "_last_id", "attempts", "grace", "random")
+    __slots__ = ("_delivery", "_last_id", "attempts", "grace", "random", "shared")
 
-    def __init__(self, delivery: Delivery | None, random: Random, grace: float) -> None:
+    def __init__(self, delivery: Delivery | None, random: Random, grace: float, shared: object = None) -> None:
         self._delivery = delivery
         self._last_id = 0
         self.attempts = Attempts()
         self.random = random
         self.grace = grace
+        self.shared = shared
 
     def emit(self, kind: type[Event], path: str, incarnation: int, **fields: Any) -> None:
         if self._delivery is None:
