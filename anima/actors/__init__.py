@@ -1,26 +1,89 @@
-"""Actors: isolated state behind a mailbox. This floor has no model in it; it is being built.
+"""Actors: isolated state behind a mailbox, supervised. There is no model in here.
 
-- `_errors`: what can go wrong, and whose fault it is
-- `_messages`, `_dispatch`: what actors say, and which method takes it
-- `_mailbox`: a bounded queue with a reserved lane, whose ends are Trio channels
+From the bottom up:
+
+- `_errors`, `_messages`, `_dispatch`: what can go wrong, what actors say, and which method takes it
+- `_mailbox`, `_envelope`: a bounded queue with a reserved lane, and what travels in it
+- `_timers`, `_reply`, `_waits`: one task for all deadlines, the slot of a reply, who waits for whom
+- `_deadletters`, `_events`: what nobody took
+- `_cell`, `_pool`, `_ref`: the place that outlives restarts, several behind one address, and what others hold of it
+- `_actor`, `_loop`: what users subclass, and one incarnation of it
+- `_spec`, `_inbox`, `_system`: what to start, the address of a plain task, and the tree that holds all of it
+
+Start with `open_system`.
 """
 
+from ._actor import Actor
+from ._cell import State
+from ._deadletters import DeadLetter, DeadLetters, Reason
+from ._declares import Declaration
 from ._dispatch import receive
-from ._errors import ActorError, BadActor, MailboxClosed, MailboxFull
-from ._mailbox import Mailbox, MailboxReceiver, MailboxSender, MailboxStatistics, Overflow
-from ._messages import Request, message
+from ._errors import (
+    ActorError,
+    ActorStopped,
+    AskCircle,
+    AskError,
+    AskFailed,
+    AskTimeout,
+    BadActor,
+    MailboxClosed,
+    MailboxFull,
+    NotAccepted,
+    Refused,
+    StashFull,
+    TooManyHops,
+)
+from ._events import DeadLettered, actor_events
+from ._mailbox import Mailbox, MailboxReceiver, MailboxSender, MailboxSpec, MailboxStatistics, Overflow
+from ._messages import Request, Stop, Terminated, is_idempotent, message
+from ._pool import ByKey, LeastMailbox, RoundRobin, Route
+from ._ref import ActorRef
+from ._spec import ActorSpec, PoolSpec
+from ._system import System, open_system
+from ._timers import Timer
 
 __all__ = [
+    "Actor",
     "ActorError",
+    "ActorRef",
+    "ActorSpec",
+    "ActorStopped",
+    "AskCircle",
+    "AskError",
+    "AskFailed",
+    "AskTimeout",
     "BadActor",
+    "ByKey",
+    "DeadLetter",
+    "DeadLettered",
+    "DeadLetters",
+    "Declaration",
+    "LeastMailbox",
     "Mailbox",
     "MailboxClosed",
     "MailboxFull",
     "MailboxReceiver",
     "MailboxSender",
+    "MailboxSpec",
     "MailboxStatistics",
+    "NotAccepted",
     "Overflow",
+    "PoolSpec",
+    "Reason",
+    "Refused",
     "Request",
+    "RoundRobin",
+    "Route",
+    "StashFull",
+    "State",
+    "Stop",
+    "System",
+    "Terminated",
+    "Timer",
+    "TooManyHops",
+    "actor_events",
+    "is_idempotent",
     "message",
+    "open_system",
     "receive",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ._errors import BadActor
+from ._messages import Request, Stop
 
 Handler = Callable[[Any, Any], Awaitable[object]]
 F = TypeVar("F", bound=Handler)
@@ -28,25 +29,33 @@ def receive(method: F) -> F:
 class Dispatch:
     """The handlers of one actor class, by the class of the message. Subclasses of a message go where it goes."""
 
-    __slots__ = ("_declared", "_handlers")
+    __slots__ = ("_declared", "handlers", "takes_stop")
 
-    def __init__(self, declared: Mapping[type, Handler]) -> None:
+    def __init__(self, declared: Mapping[type, Handler], *, takes_stop: bool = False) -> None:
         self._declared = dict(declared)
-        self._handlers: dict[type, Handler | None] = dict(declared)
+        #: for a fast look: what was declared, and subclasses once they were seen
+        self.handlers: dict[type, Handler] = dict(declared)
+        #: it may be told to end; there is no handler for that
+        self.takes_stop = takes_stop
 
     @property
     def accepted(self) -> frozenset[type]:
         """The message classes that the actor names."""
-        return frozenset(self._declared)
+        return frozenset(self._declared) | (frozenset({Stop}) if self.takes_stop else frozenset())
+
+    @property
+    def names(self) -> list[str]:
+        """Their names, sorted."""
+        return sorted(kind.__name__ for kind in self.accepted)
 
     def handler(self, kind: type) -> Handler | None:
         """The handler of messages of this class: its own, or that of its nearest base; None if there is none."""
-        try:
-            return self._handlers[kind]
-        except KeyError:
+        found = self.handlers.get(kind)
+        if found is None:
             found = next((self._declared[base] for base in kind.__mro__ if base in self._declared), None)
-            self._handlers[kind] = found
-            return found
+            if found is not None:
+                self.handlers[kind] = found
+        return found
 
 
 def dispatch_of(cls: type, declared: object, local: Mapping[str, Any]) -> Dispatch:
@@ -60,9 +69,11 @@ def dispatch_of(cls: type, declared: object, local: Mapping[str, Any]) -> Dispat
             if kind in handlers:
                 raise BadActor(f"{cls.__qualname__}: both {handlers[kind].__name__} and {name} take {kind.__name__}")
             handlers[kind] = method
-    if declared is not None:
-        _check_declared(cls, set(_classes(declared)), handlers)
-    return Dispatch(handlers)
+    if Stop in handlers:
+        raise BadActor(f"{cls.__qualname__}: Stop has no handler; what is to be done at the end goes into `stopping`")
+    kinds = set(handlers) if declared is None else set(_classes(declared))
+    _check_declared(cls, kinds - {Stop}, handlers)
+    return Dispatch(handlers, takes_stop=Stop in kinds)
 
 
 def _marked(cls: type) -> dict[str, Handler]:
@@ -93,7 +104,21 @@ def _accepted_by(cls: type, name: str, method: Handler, local: Mapping[str, Any]
     kinds = _classes(hints[parameters[1]])
     if not all(isinstance(kind, type) for kind in kinds):
         raise BadActor(f"{where}: {hints[parameters[1]]} is no class and no union of classes")
+    for kind in kinds:
+        _check_reply(where, kind, hints.get("return"))
     return kinds
+
+
+def _check_reply(where: str, kind: type, returned: Any) -> None:
+    """What a handler of a request returns is its reply, as far as both are plain classes."""
+    origins = (origin for base in kind.__mro__ for origin in base.__dict__.get("__orig_bases__", ()))
+    reply: Any = next((get_args(origin)[0] for origin in origins if get_origin(origin) is Request), None)
+    plain = all(isinstance(one, type) and one is not Any for one in (reply, returned))
+    if not plain or getattr(reply, "_is_protocol", False):
+        return
+    numbers = issubclass(returned, int) and reply in (float, complex)  # type checkers let them pass, and so do we
+    if not (issubclass(returned, reply) or numbers):
+        raise BadActor(f"{where}: {kind.__name__} is answered with {reply.__name__}, it returns {returned.__name__}")
 
 
 def _classes(annotation: Any) -> list[type]:

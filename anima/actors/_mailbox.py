@@ -8,7 +8,7 @@ limit, for the few messages that keep the actor manageable (stop, watch, supervi
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -16,6 +16,8 @@ import attrs
 import outcome
 import trio
 from trio.lowlevel import Abort, Task
+
+from anima_supervisors import BadSpec
 
 from ._errors import MailboxClosed, MailboxFull
 
@@ -34,6 +36,20 @@ class Overflow(enum.Enum):
 
 
 @attrs.frozen
+class MailboxSpec:
+    """How many messages a mailbox holds, and what `tell` does when it is full. Raises `BadSpec`."""
+
+    capacity: int = 1000
+    overflow: Overflow = Overflow.REJECT
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.capacity, bool) or not isinstance(self.capacity, int) or self.capacity < 1:
+            raise BadSpec(f"a mailbox's capacity must be a whole number, 1 or more, not {self.capacity!r}")
+        if not isinstance(self.overflow, Overflow):
+            raise BadSpec(f"a mailbox's overflow must be an Overflow, not {self.overflow!r}")
+
+
+@attrs.frozen
 class MailboxStatistics:
     """A mailbox at one moment: what is in it, who waits at it, and what it has seen."""
 
@@ -47,24 +63,50 @@ class MailboxStatistics:
 
 
 class Mailbox(Generic[T]):
-    """A bounded mailbox. `on_drop` is called with each message that is dropped for want of room."""
+    """A bounded mailbox. `on_drop` is called with each message that is dropped for want of room.
+
+    `owner` is the path of its actor, for errors.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_dropped",
+        "_getting",
+        "_moves",
+        "_on_drop",
+        "_received",
+        "_room",
+        "_waiter",
+        "capacity",
+        "overflow",
+        "owner",
+        "putting",
+        "queue",
+        "reserved",
+    )
 
     def __init__(
         self,
         capacity: int = 1000,
         overflow: Overflow = Overflow.REJECT,
         on_drop: Callable[[T], None] | None = None,
+        owner: str | None = None,
     ) -> None:
         if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
             raise ValueError(f"capacity must be a whole number, 1 or more, not {capacity!r}")
         self.capacity = capacity
         self.overflow = overflow
+        self.owner = owner
         self._on_drop = on_drop
-        self._queue: deque[T] = deque()
-        self._reserved: deque[T] = deque()
+        #: the messages, and those of the reserved lane (made when there is the first one): for `take` in long
+        self.queue: deque[T] = deque()
+        self.reserved: deque[T] | None = None
         #: tasks waiting for room, each with its message, in the order in which they came
-        self._putting: OrderedDict[Task, T] = OrderedDict()
-        self._getting: OrderedDict[Task, None] = OrderedDict()
+        self.putting: dict[Task, T] | None = None
+        #: the task that waits for a message, and those that wait behind it
+        self._waiter: Task | None = None
+        self._getting: dict[Task, None] | None = None
+        self._room = capacity  # 0 when closed
         self._closed = False
         self._received = 0
         self._dropped = 0
@@ -72,18 +114,23 @@ class Mailbox(Generic[T]):
 
     @property
     def has_room(self) -> bool:
-        return self._closed or len(self._queue) < self.capacity
+        return self._closed or len(self.queue) < self.capacity
+
+    @property
+    def drops(self) -> bool:
+        """What does not fit is dropped, so that nobody waits for room."""
+        return self.overflow is not Overflow.REJECT
 
     def __len__(self) -> int:
-        return len(self._reserved) + len(self._queue)
+        return len(self.queue) + (len(self.reserved) if self.reserved else 0)
 
     def statistics(self) -> MailboxStatistics:
         return MailboxStatistics(
-            length=len(self._queue),
+            length=len(self.queue),
             capacity=self.capacity,
-            reserved=len(self._reserved),
-            tasks_waiting_put=len(self._putting),
-            tasks_waiting_get=len(self._getting),
+            reserved=len(self.reserved or ()),
+            tasks_waiting_put=len(self.putting or ()),
+            tasks_waiting_get=len(self._getting or ()) + (self._waiter is not None),
             received=self._received,
             dropped=self._dropped,
         )
@@ -92,24 +139,34 @@ class Mailbox(Generic[T]):
 
     def put_nowait(self, message: T) -> None:
         """Put a message without waiting. Without room: what `overflow` says. Raises `MailboxFull`, `MailboxClosed`."""
+        if len(self.queue) < self._room:
+            self._received += 1
+            self.queue.append(message)
+            if self._waiter is not None:
+                self._wake_waiter()
+        else:
+            self._overflows(message)
+
+    def _overflows(self, message: T) -> None:
         if self._closed:
             raise MailboxClosed
-        if len(self._queue) < self.capacity:
-            self._append(message)
-        elif self.overflow is Overflow.REJECT:
-            raise MailboxFull(self.capacity)
-        elif self.overflow is Overflow.DROP_NEWEST:
+        if self.overflow is Overflow.REJECT:
+            raise MailboxFull(self.capacity, self.owner)
+        if self.overflow is Overflow.DROP_NEWEST:
             self._drop(message)
         else:
-            self._drop(self._queue.popleft())
+            self._drop(self.queue.popleft())
             self._append(message)
 
     def put_reserved(self, message: T) -> None:
         """Put a message into the reserved lane, which is never full. Raises `MailboxClosed`."""
         if self._closed:
             raise MailboxClosed
-        self._reserved.append(message)
-        self._wake_getter()
+        if self.reserved is None:
+            self.reserved = deque()
+        self.reserved.append(message)
+        if self._waiter is not None:
+            self._wake_waiter()
 
     async def put(self, message: T) -> None:
         """Put a message; wait for room. Cancelled while it waits, it has not put it. Raises `MailboxClosed`.
@@ -119,7 +176,7 @@ class Mailbox(Generic[T]):
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._closed:
             raise MailboxClosed
-        if len(self._queue) < self.capacity:
+        if len(self.queue) < self.capacity:
             self._append(message)
             await self._yield_by_budget()
         else:
@@ -127,10 +184,13 @@ class Mailbox(Generic[T]):
 
     async def _wait_for_room(self, message: T) -> None:
         task = trio.lowlevel.current_task()
-        self._putting[task] = message
+        if self.putting is None:
+            self.putting = {}
+        putting = self.putting
+        putting[task] = message
 
         def abort(_: object) -> Abort:
-            del self._putting[task]
+            del putting[task]
             return Abort.SUCCEEDED
 
         accepted: bool = await trio.lowlevel.wait_task_rescheduled(abort)
@@ -146,45 +206,59 @@ class Mailbox(Generic[T]):
 
     def _append(self, message: T) -> None:
         self._received += 1
-        self._queue.append(message)
-        self._wake_getter()
+        self.queue.append(message)
+        if self._waiter is not None:
+            self._wake_waiter()
 
     def _drop(self, message: T) -> None:
         self._dropped += 1
         if self._on_drop is not None:
             self._on_drop(message)
 
-    def _wake_getter(self) -> None:
+    def _wake_waiter(self) -> None:
+        """Wake the task that has waited longest for a message; the next one moves up."""
+        assert self._waiter is not None
+        trio.lowlevel.reschedule(self._waiter)
+        self._waiter = None
         if self._getting:
-            task, _ = self._getting.popitem(last=False)
-            trio.lowlevel.reschedule(task)
+            self._waiter = next(iter(self._getting))
+            del self._getting[self._waiter]
 
-    def _let_in(self) -> None:
+    def let_in(self) -> None:
         """There is room: whoever has waited longest for it goes in."""
-        while self._putting and len(self._queue) < self.capacity:
-            task, message = self._putting.popitem(last=False)
-            self._append(message)
+        while self.putting and len(self.queue) < self.capacity:
+            task = next(iter(self.putting))
+            self._append(self.putting.pop(task))
             trio.lowlevel.reschedule(task, outcome.Value(True))
 
     # Taking
 
     def get_nowait(self) -> T:
         """Take the next message. Raises `trio.WouldBlock` without one, `MailboxClosed` if there will be none."""
-        if self._reserved:
-            return self._reserved.popleft()
-        if self._queue:
-            message = self._queue.popleft()
-            self._let_in()
+        message = self.take()
+        if message is not None:
             return message
         if self._closed:
             raise MailboxClosed
         raise trio.WouldBlock
 
+    def take(self) -> T | None:
+        """Take the next message; None without one."""
+        if self.reserved:
+            return self.reserved.popleft()
+        if self.queue:
+            message = self.queue.popleft()
+            if self.putting:
+                self.let_in()
+            return message
+        return None
+
     async def get(self) -> T:
         """Take the next message; wait for one. Cancelled, it has taken none. Raises `MailboxClosed`."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        if not (self._reserved or self._queue):
-            await self._wait_for_message()
+        if not (self.reserved or self.queue):
+            while not (self.reserved or self.queue or self._closed):
+                await self.wait()
             return self.get_nowait()
         message = self.get_nowait()
         await self._yield_by_budget()
@@ -196,30 +270,52 @@ class Mailbox(Generic[T]):
         What is not handled is put back with `give_back`.
         """
         batch = [await self.get()]
-        while len(batch) < limit and (self._reserved or self._queue):
+        while len(batch) < limit and (self.reserved or self.queue):
             batch.append(self.get_nowait())
         return batch
 
-    async def _wait_for_message(self) -> None:
-        """Wait until there is a message for this very task, or there will be none."""
-        while not (self._reserved or self._queue or self._closed):
-            task = trio.lowlevel.current_task()
-            self._getting[task] = None
+    async def wait(self) -> None:
+        """Wait until there may be a message, or the mailbox is closed: look, and wait again.
 
-            def abort(_: object, task: Task = task) -> Abort:
-                del self._getting[task]
-                return Abort.SUCCEEDED
+        Call it when there is none. Cancelled, it has only waited.
+        """
+        task = trio.lowlevel.current_task()
+        if self._waiter is None:
+            self._waiter = task
+            await trio.lowlevel.wait_task_rescheduled(self._abort_waiter)
+        else:
+            await self._wait_behind(task)
 
-            await trio.lowlevel.wait_task_rescheduled(abort)
+    def _abort_waiter(self, _: object) -> Abort:
+        self._waiter = None
+        if self._getting:
+            self._waiter = next(iter(self._getting))
+            del self._getting[self._waiter]
+        return Abort.SUCCEEDED
+
+    async def _wait_behind(self, task: Task) -> None:
+        if self._getting is None:
+            self._getting = {}
+        getting = self._getting
+        getting[task] = None
+
+        def abort(_: object) -> Abort:
+            if self._waiter is task:  # it has moved up
+                return self._abort_waiter(_)
+            del getting[task]
+            return Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
 
     def give_back(self, messages: Sequence[T]) -> None:
         """Put back messages that were taken and not handled, before all others and in their order.
 
         They had their room already, so that the mailbox may hold more than its capacity until they are taken again.
         """
-        self._queue.extendleft(reversed(messages))
+        self.queue.extendleft(reversed(messages))
         for _ in messages:
-            self._wake_getter()
+            if self._waiter is not None:
+                self._wake_waiter()
 
     # Ending
 
@@ -229,14 +325,15 @@ class Mailbox(Generic[T]):
         Whoever waits, on either side, gets `MailboxClosed`; what a waiting task wanted to put stays with it.
         """
         self._closed = True
-        left = [*self._reserved, *self._queue]
-        self._reserved.clear()
-        self._queue.clear()
-        while self._putting:
-            task, _ = self._putting.popitem(last=False)
+        self._room = 0
+        left = [*(self.reserved or ()), *self.queue]
+        self.reserved = None
+        self.queue.clear()
+        for task in self.putting or ():
             trio.lowlevel.reschedule(task, outcome.Value(False))
-        while self._getting:
-            self._wake_getter()
+        self.putting = None
+        while self._waiter is not None:
+            self._wake_waiter()
         return left
 
     # As channels

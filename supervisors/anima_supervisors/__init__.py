@@ -14,6 +14,7 @@ From the bottom up; each module imports only from those above it in this list:
 It needs trio and attrs, and nothing else of Anima. Start with `open_supervisor`.
 """
 
+from ._beside import beside
 from ._errors import (
     BadFactory,
     BadSpec,
@@ -74,6 +75,7 @@ from ._process import ProcessFailed, process_child
 from ._snapshot import Snapshot
 from ._specs import (
     After,
+    AnySupervisorSpec,
     Args,
     ChildSpec,
     DynamicSupervisorSpec,
@@ -93,6 +95,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "After",
     "Alive",
+    "AnySupervisorSpec",
     "Args",
     "AutoShutdown",
     "AutoShutdownTriggered",
@@ -174,6 +177,7 @@ __all__ = [
     "TcpPort",
     "UnsupportedByDynamic",
     "Up",
+    "beside",
     "describe",
     "events_by_name",
     "given_parameters",

@@ -11,6 +11,7 @@ import trio
 from ._events import Event
 from ._exits import Exit
 from ._specs import AnySupervisorSpec
+from ._tree import Tree
 
 
 class StopRequest:
@@ -61,7 +62,7 @@ class Linked(Protocol):
     number: int
 
     @property
-    def shared(self) -> object: ...
+    def tree(self) -> Tree: ...
     def started(self, value: object = None) -> None: ...
     def emit(self, kind: type[Event], **fields: Any) -> None: ...
     def on_down(self, callback: Callable[[Exit], object]) -> None: ...
@@ -100,7 +101,12 @@ class Handle:
     @property
     def shared(self) -> object:
         """What `open_supervisor` was given for all children of the tree."""
-        return self._linked().shared
+        return self._linked().tree.shared
+
+    @property
+    def emit_about(self) -> Callable[..., None]:
+        """`emit_about(EventType, path, **fields)`, an event about any path. May be kept after the child's end."""
+        return self._linked().tree.emit_about
 
     def started(self, value: object = None) -> None:
         """The child is up. Any value goes to whoever asked for the start."""

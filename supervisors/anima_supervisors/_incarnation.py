@@ -320,8 +320,8 @@ class Incarnation:
     # What its child asks for, by its handle
 
     @property
-    def shared(self) -> object:
-        return self._tree.shared
+    def tree(self) -> Tree:
+        return self._tree
 
     def on_down(self, callback: Callable[[Exit], object]) -> None:
         self._owner.on_down(self, callback)

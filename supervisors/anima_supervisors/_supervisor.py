@@ -9,10 +9,11 @@ from typing import TypeVar, cast
 
 import trio
 
+from ._beside import beside
 from ._children import Child
 from ._errors import ChildNotFound
 from ._events import Event
-from ._exits import Exit, Shutdown, split_cancelled
+from ._exits import Exit, Shutdown
 from ._inbox import Call
 from ._incarnation import Incarnation, State, context_for_child
 from ._life import Life
@@ -150,19 +151,8 @@ class Supervisor:
         raises comes out as it is.
         """
         mapping = Mapping(functools.partial(self.run_task, function), items, limit)
-        failure: BaseException | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(mapping.feed)
-            try:
-                yield mapping.stream
-            except BaseException as error:
-                # The nursery would wrap it. A cancellation goes on at once, all else is raised below.
-                cancelled, failure = split_cancelled(error)
-                if cancelled is not None:
-                    raise
-            nursery.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+        async with beside(mapping.feed):
+            yield mapping.stream
 
     # The tree
 
@@ -222,10 +212,9 @@ class Supervisor:
             children=() if own is None else tuple(own._snapshot_of(child) for child in own._life.children),
         )
 
-    def emit(self, kind: type[Event], *, path: str | None = None, **fields: object) -> None:
-        """Send an event about this supervisor, or about `path`, which need not have a child."""
-        about = self.path if path is None else path
-        self._tree.emit(kind, about, self._tree.attempts.of(about), **fields)
+    def emit_about(self, kind: type[Event], path: str, **fields: object) -> None:
+        """Send an event about any path of the tree; there need be no child."""
+        self._tree.emit_about(kind, path, **fields)
 
     # Ending
 

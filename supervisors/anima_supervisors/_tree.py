@@ -75,6 +75,10 @@ class Tree:
         event = kind(id=self._last_id, time=time.time(), path=path, incarnation=incarnation, **fields)
         self._delivery.put(event)
 
+    def emit_about(self, kind: type[Event], path: str, **fields: Any) -> None:
+        """Emit an event about a path, whatever is there."""
+        self.emit(kind, path, self.attempts.of(path), **fields)
+
     def emit_from_thread(
         self, token: trio.lowlevel.TrioToken, kind: type[Event], path: str, incarnation: int, **fields: Any
     ) -> None:

@@ -1,0 +1,139 @@
+"""One incarnation of an actor: make it, handle its messages one by one, and account for whatever ends it.
+
+One cancel scope serves for all messages and is renewed after use: it is cancelled when nobody waits any more for the
+reply to the request that is being handled. Stops are messages in the reserved lane. Invariants, guarded by
+tests/anima/actors/test_delivery.py:
+- a message that is taken out of the mailbox is handled, or put back, or a dead letter, and that exactly once
+- what an incarnation has made known about itself is taken back before its supervisor hears of its end
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from anima_supervisors import DoNotRestart, Exit, Handle, Normal, Shutdown, StopRequest
+
+from ._cell import Cell
+from ._deadletters import Reason
+from ._envelope import StopSignal
+from ._errors import Refused
+
+if TYPE_CHECKING:
+    from ._actor import Actor
+    from ._spec import ActorSpec, PoolSpec
+
+#: An actor that never waits yields to the other tasks after so many messages.
+YIELD_EVERY = 64
+#: How long, in seconds, the hook `crashed` may take before the restart.
+CRASHED_SECONDS = 5.0
+
+
+class ActorStart:
+    """The start callable of an actor's child."""
+
+    kind = "actor"
+
+    def __init__(self, spec: ActorSpec[Any], pool: PoolSpec[Any] | None) -> None:
+        self._spec = spec
+        self._pool = pool
+
+    async def run(self, *, handle: Handle, stop: StopRequest, task_status: Any) -> None:
+        from ._system import system_of
+
+        cell = system_of(handle).cell_for(handle, self._spec, self._pool)
+        reason: Exit | None = None
+        with cell.system.loop_of(cell):
+            try:
+                actor = cell.make_actor(handle)
+                if actor._traits.started:
+                    await actor.started()
+                cell.up()
+                task_status.started(cell.ref)
+                stop.call_when_set(lambda: cell.stop_soon(final=False, incarnation=handle))
+                reason = await _serve(cell, actor, handle)
+                if actor._traits.stopping:
+                    await actor.stopping(reason)
+            except Exception as error:
+                await _crashed(cell, error)
+                raise
+            finally:
+                # After a crash there is nothing left to do here: this is for a cancellation.
+                cell.unfinished(Reason.INTERRUPTED, None)
+                cell.incarnation_ended()
+        if isinstance(reason, Shutdown):
+            raise DoNotRestart(reason.info)
+
+
+async def _serve(cell: Cell, actor: Actor[Any], handle: Handle) -> Exit:
+    """Handle messages until it is to end; why: `Normal` for a stop by the supervisor."""
+    mailbox = cell.mailbox
+    queue = mailbox.queue
+    while True:
+        with trio.CancelScope() as scope:
+            cell.scope = scope
+            budget = YIELD_EVERY
+            while True:
+                # What follows is `mailbox.take()`, without the call.
+                if mailbox.reserved:
+                    envelope = mailbox.reserved.popleft()
+                    if isinstance(envelope, StopSignal):
+                        if envelope.incarnation is None or envelope.incarnation is handle:
+                            return Shutdown(envelope.reason, final=True) if envelope.final else Normal()
+                        continue  # it was for one that has ended in another way
+                elif queue:
+                    envelope = queue.popleft()
+                    if mailbox.putting:
+                        mailbox.let_in()
+                else:
+                    budget = YIELD_EVERY
+                    await mailbox.wait()
+                    continue
+                reply = envelope.reply
+                if reply is not None:
+                    if reply.over:
+                        cell.system.dead_letters.add(envelope, cell.path, Reason.EXPIRED)
+                        continue
+                    reply.handler = cell
+                message = envelope.message
+                cell.current = envelope
+                handler = actor._handlers.get(message.__class__) or actor._handler(message)
+                try:
+                    result = await handler(actor, message)
+                except Refused as refusal:
+                    _refused(cell, refusal)
+                else:
+                    if reply is not None and not cell.stashed:
+                        reply.answer(result)
+                cell.idle()
+                if reply is not None and scope.cancel_called:
+                    break  # the handler has ended in the moment in which nobody waited any more
+                budget -= 1
+                if not budget:
+                    budget = YIELD_EVERY
+                    await trio.lowlevel.checkpoint()
+        if scope.cancelled_caught:
+            cell.cut_short()
+
+
+def _refused(cell: Cell, refusal: Refused) -> None:
+    envelope = cell.current
+    assert envelope is not None
+    if envelope.reply is not None:
+        envelope.reply.fail(refusal)
+    else:
+        cell.lost(envelope, Reason.REFUSED, refusal)
+
+
+async def _crashed(cell: Cell, error: Exception) -> None:
+    """A hook or a handler has raised: let the actor see it, and account for the message."""
+    envelope, actor = cell.current, cell.actor
+    cell.unfinished(Reason.QUARANTINED, error)
+    if actor is None or not actor._traits.crashed:
+        return
+    try:
+        with trio.move_on_after(CRASHED_SECONDS):
+            await actor.crashed(None if envelope is None else envelope.message, error)
+    except Exception as second:
+        error.add_note(f"and the hook `crashed` of {cell.path} raised {second!r}")

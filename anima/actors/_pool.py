@@ -1,0 +1,150 @@
+"""Routers: several identical actors behind one address."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from anima_supervisors import Exit, Shutdown, Supervisor
+
+from ._cell import Cell, State
+from ._envelope import Envelope
+from ._errors import MailboxFull
+from ._mailbox import MailboxStatistics
+from ._messages import Stop, Terminated
+
+if TYPE_CHECKING:
+    from ._ref import ActorRef
+    from ._spec import PoolSpec
+    from ._system import System
+
+
+class Route(Protocol):
+    """Chooses who takes a message. `members` are in the order of their numbers, at least one."""
+
+    def pick(self, members: list[Cell], message: Any, turn: int) -> Cell: ...
+
+
+@attrs.frozen
+class RoundRobin:
+    """One after the other; those that are being restarted are left out while there are others."""
+
+    def pick(self, members: list[Cell], message: Any, turn: int) -> Cell:
+        for step in range(len(members)):
+            cell = members[(turn + step) % len(members)]
+            if cell.state is State.UP:
+                return cell
+        return members[turn % len(members)]
+
+
+@attrs.frozen
+class LeastMailbox:
+    """The one with the fewest messages before it, of those that are up if there are any."""
+
+    def pick(self, members: list[Cell], message: Any, turn: int) -> Cell:
+        def load(cell: Cell) -> tuple[bool, int]:
+            return cell.state is not State.UP, len(cell.mailbox) + (cell.current is not None)
+
+        return min((members[(turn + step) % len(members)] for step in range(len(members))), key=load)
+
+
+@attrs.frozen
+class ByKey:
+    """Messages with the same `key(message)` go to the same actor, also while it is being restarted.
+
+    A change of the pool's size moves as few keys as possible (rendezvous hashing, over the `repr` of the key).
+    """
+
+    key: Callable[[Any], Hashable]
+
+    def pick(self, members: list[Cell], message: Any, turn: int) -> Cell:
+        key = repr(self.key(message)).encode()
+        return max(members, key=lambda cell: (zlib.crc32(key, zlib.crc32(cell.path.encode())), cell.path))
+
+
+class Pool:
+    """An address whose messages go to one of its members. It lives as long as any of them."""
+
+    def __init__(self, system: System, path: str, spec: PoolSpec[Any]) -> None:
+        self.system = system
+        self.path = path
+        self.ref: ActorRef[Any] = system.make_ref(path, self)
+        self.ended = False
+        self.accepts: dict[type, Any] = {}
+        self.watchers: dict[Cell, None] | None = None
+        self._spec = spec
+        self._members: list[Cell] = []
+        self._turn = 0
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.path} of {len(self._members)}>"
+
+    def join(self, cell: Cell) -> None:
+        """A member's address has come to life."""
+        self._members.append(cell)
+        self._members.sort(key=lambda cell: (len(cell.path), cell.path))
+        self.accepts = cell.accepts
+
+    def leave(self, cell: Cell, exit: Exit) -> None:
+        """A member has ended for good."""
+        self._members.remove(cell)
+        if not self._members:
+            self.end(exit)
+
+    def end(self, exit: Exit = Shutdown()) -> None:
+        self.ended = True
+        self.system.forget(self)
+        watchers, self.watchers = self.watchers or {}, None
+        for watcher in watchers:
+            watcher.tell_reserved(Envelope(Terminated(self.ref, exit), None, None))
+
+    def pick(self, message: object) -> Cell:
+        """The member whose turn it is."""
+        self._turn += 1
+        return self._spec.route.pick(self._members, message, self._turn - 1)
+
+    def admit(self, message: object) -> bool:
+        """As for one of its members; only that a `Stop` is for all of them."""
+        if isinstance(message, Stop):
+            for cell in list(self._members):
+                cell.admit(message)
+            return False
+        return self._members[0].admit(message)
+
+    def deliver(self, envelope: Envelope) -> None:
+        self.pick(envelope.message).deliver(envelope)
+
+    def take_over(self, envelope: Envelope) -> bool:
+        """Give a message that a member has left to another one; False if there is none, or no room."""
+        if not self._members:
+            return False
+        try:
+            cell = self.pick(envelope.message)
+            cell.mailbox.put_nowait(envelope)
+        except MailboxFull:
+            return False
+        if envelope.reply is not None:
+            envelope.reply.moved_to(cell)
+        return True
+
+    async def resize(self, supervisor: Supervisor, replicas: int) -> None:
+        """Start or stop members until there are so many, the last ones first."""
+        if replicas < 1:
+            raise ValueError(f"a pool has 1 member or more, not {replicas!r}")
+        numbers = sorted(int(cell.path.rpartition("/")[2]) for cell in self._members)
+        for number in reversed(numbers[replicas:]):
+            await supervisor.terminate_child(str(number))
+            await supervisor.delete_child(str(number))
+        new = (number for number in itertools.count(1) if number not in numbers)
+        for _ in range(replicas - len(numbers)):
+            await supervisor.start_child(self._spec.member(next(new)))
+
+    def statistics(self) -> MailboxStatistics:
+        """The sums over its members."""
+        all = [cell.mailbox.statistics() for cell in self._members]
+        names = [field.name for field in attrs.fields(MailboxStatistics)]
+        return MailboxStatistics(**{name: sum(getattr(one, name) for one in all) for name in names})

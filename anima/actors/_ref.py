@@ -1,0 +1,180 @@
+"""The address of an actor: what others hold instead of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import trio
+
+from ._deadletters import Reason
+from ._envelope import Envelope, Question, Trace
+from ._errors import ActorStopped, MailboxClosed, TooManyHops
+from ._mailbox import MailboxStatistics
+from ._reply import Reply
+from ._waits import add_edge, remove_edge, waiting
+
+if TYPE_CHECKING:
+    from ._cell import Cell
+    from ._pool import Pool
+    from ._system import System
+
+M_contra = TypeVar("M_contra", contravariant=True)
+M_co = TypeVar("M_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class AskedOf(Protocol[M_co, R_co]):
+    """A request that actors which take `M_co` accept, answered with an `R_co`: see `Request`."""
+
+    def _asked_of(self, ref: ActorRef[M_co], /) -> R_co: ...
+
+
+class ActorRef(Generic[M_contra]):
+    """The address of an actor that takes messages of type `M_contra`.
+
+    It names a path in the tree, so that it survives restarts, and reaches a new actor at the same path as well. Equal
+    if the path is. Use it on the loop of its system only.
+    """
+
+    __slots__ = ("_target", "path", "system")
+
+    def __init__(self, system: System, path: str, target: Cell | Pool | None) -> None:
+        self.system = system
+        #: the ids from the root of the tree to the actor, joined by `/`
+        self.path = path
+        self._target = target
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self.path}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorRef) and self.path == other.path and self.system is other.system
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+    # Sending
+
+    def tell(self, message: M_contra) -> None:
+        """Send a message. Never waits, and is no checkpoint.
+
+        Raises `NotAccepted` for what the actor does not take, `MailboxFull` where its mailbox rejects what does not
+        fit, `TooManyHops` at the end of a long chain. To an actor that has ended it is a dead letter.
+        """
+        target = self._target
+        if target is None or target.ended:
+            target = self._found()
+            if target is None:
+                self.system.nobody(self.path, message)
+                return
+        if message.__class__ not in target.accepts and not target.admit(message):
+            return
+        sender = self.system.here()
+        target.deliver(Envelope(message, sender, None if sender is None else self._trace(message, sender)))
+
+    async def put(self, message: M_contra) -> None:
+        """Send a message; wait for room in the mailbox, without limit. Cancelled while it waits, it is not sent.
+
+        Raises `NotAccepted`, `TooManyHops`, `ActorStopped` if the actor has ended or ends meanwhile, and `AskCircle`
+        where a handler would wait for an actor that waits for it.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        cell = self._cell_for(message)
+        sender = self.system.here()
+        envelope = Envelope(message, sender, None if sender is None else self._trace(message, sender))
+        await self._put(cell, envelope, sender)
+
+    async def ask(self, request: AskedOf[M_contra, R_co], *, timeout: float | None = None) -> R_co:
+        """Send a request and wait for its reply, at most `timeout` seconds (by default what the actor's class says).
+
+        Inside of a handler that somebody waits for, it waits no longer than that one does. When the waiting ends, by
+        the deadline or by a cancellation, the handler of the request is cancelled, unless its class says `detach`.
+
+        Raises `AskTimeout`, `AskFailed` with the handler's error as its cause, `ActorStopped`, `AskCircle`, whatever
+        `Refused` the handler raises, `NotAccepted` and `TooManyHops`.
+        """
+        cell = self._cell_for(request)
+        system = self.system
+        asker = system.here()
+        deadline = trio.current_time() + (cell.ask_timeout if timeout is None else timeout)
+        if asker is None:
+            trace = None
+        else:
+            trace = self._trace(request, asker)
+            if asker.current is not None and asker.current.deadline < deadline:
+                deadline = asker.current.deadline
+            add_edge(asker, cell)
+        try:
+            reply = Reply(cell, system.timers)
+            envelope = Question(request, asker, trace, reply, deadline)
+            system.timers.add(deadline, reply)
+            try:
+                mailbox = cell.mailbox
+                if mailbox.has_room or mailbox.drops:
+                    mailbox.put_nowait(envelope)
+                else:
+                    await self._put_question(cell, envelope, reply)
+            except BaseException:
+                reply.abandon()
+                raise
+            if not reply.over:
+                await trio.lowlevel.wait_task_rescheduled(reply.park())
+            answer: R_co = reply.result()
+            return answer
+        finally:
+            if asker is not None:
+                remove_edge(asker, cell)
+
+    async def _put(self, cell: Cell, envelope: Envelope, sender: Cell | None) -> None:
+        try:
+            if cell.mailbox.has_room:
+                await cell.mailbox.put(envelope)
+            else:
+                with waiting(sender, cell):
+                    await cell.mailbox.put(envelope)
+        except MailboxClosed:
+            raise ActorStopped(self.path, f"{self.path} ended while a message waited for room") from None
+
+    async def _put_question(self, cell: Cell, envelope: Question, reply: Reply) -> None:
+        """Wait for room, no longer than for the reply."""
+        with trio.move_on_at(envelope.deadline):
+            try:
+                await cell.mailbox.put(envelope)
+            except MailboxClosed:
+                reply.fail(ActorStopped(self.path, f"{self.path} ended before it answered"))
+
+    # Where it leads
+
+    def _found(self) -> Cell | Pool | None:
+        """Who lives at the path now."""
+        self._target = self.system.at(self.path)
+        return self._target
+
+    def _cell_for(self, message: object) -> Cell:
+        """The actor that a message goes to: of a pool, the one whose turn it is. Raises `ActorStopped`."""
+        target = self._target
+        if target is None or target.ended:
+            target = self._found()
+        if target is None:
+            raise ActorStopped(self.path, f"there is no actor at {self.path}")
+        if message.__class__ not in target.accepts:
+            target.admit(message)
+        return target.pick(message)
+
+    def _trace(self, message: object, sender: Cell) -> Trace:
+        trace = sender.outgoing()
+        if trace.hops > self.system.max_hops:
+            self.system.dead_letters.add(Envelope(message, sender, trace), self.path, Reason.TOO_MANY_HOPS)
+            raise TooManyHops(self.path, trace.hops, trace.path)
+        return trace
+
+    # Looking
+
+    @property
+    def ended(self) -> bool:
+        """There is no actor at this address now, and none is being restarted."""
+        return (self._target is None or self._target.ended) and self._found() is None
+
+    def statistics(self) -> MailboxStatistics | None:
+        """What is in its mailbox, and what it has seen; of a pool the sum. None if there is no actor."""
+        return None if self.ended or self._target is None else self._target.statistics()

@@ -1,0 +1,87 @@
+"""The slot that one reply goes into, and the task that waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+from trio.lowlevel import Abort, Task
+
+if TYPE_CHECKING:
+    from ._cell import Cell
+    from ._timers import Timers
+
+
+class Reply:
+    """A one-shot slot. `over` from the moment at which nobody waits any more, whatever the reason.
+
+    An entry of the system's timers: at its deadline it ends with what `late` makes. When the waiting ends without a
+    reply, whoever handles the request is told, so that it can stop.
+    """
+
+    __slots__ = ("_error", "_parked", "_target", "_timers", "_value", "handler", "over")
+
+    def __init__(self, target: Cell, timers: Timers) -> None:
+        self._target = target
+        self._timers = timers
+        self._parked: Task | None = None
+        self._value: object = None
+        self._error: Exception | None = None
+        #: the actor that handles the request now
+        self.handler: Cell | None = None
+        self.over = False
+
+    def answer(self, value: object) -> None:
+        """The reply. Without effect once it is over."""
+        if not self.over:
+            self.over = True
+            self._value = value
+            self._timers.forget()
+            if self._parked is not None:
+                trio.lowlevel.reschedule(self._parked)
+
+    def fail(self, error: Exception) -> None:
+        """There will be no reply. Without effect once it is over."""
+        if not self.over:
+            self._error = error
+            self.answer(None)
+
+    def fire(self) -> None:
+        """The deadline has come."""
+        self.over = True
+        self._error = self._target.late(self)
+        if self._parked is not None:
+            trio.lowlevel.reschedule(self._parked)
+        self._tell_handler()
+
+    def park(self) -> Callable[[object], Abort]:
+        """The current task waits for the reply. What it returns is to be given to `wait_task_rescheduled`."""
+        self._parked = trio.lowlevel.current_task()
+        return self._aborted
+
+    def result(self) -> Any:
+        """The reply; or raises what there is instead."""
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def moved_to(self, target: Cell) -> None:
+        """Another actor has the request now."""
+        self._target = target
+
+    def _aborted(self, _: object) -> Abort:
+        self.abandon()
+        return Abort.SUCCEEDED
+
+    def abandon(self) -> None:
+        """Nobody waits any more."""
+        self._parked = None
+        if not self.over:
+            self.over = True
+            self._timers.forget()
+            self._tell_handler()
+
+    def _tell_handler(self) -> None:
+        if self.handler is not None:
+            self.handler.nobody_waits(self)
