@@ -27,6 +27,7 @@ from ._errors import (
     AskTimeout,
     BadActor,
     MailboxClosed,
+    MailboxDropped,
     MailboxFull,
     NotAccepted,
     Refused,
@@ -34,6 +35,7 @@ from ._errors import (
     TooManyHops,
 )
 from ._events import DeadLettered, actor_events
+from ._inbox import Inbox
 from ._mailbox import Mailbox, MailboxReceiver, MailboxSender, MailboxSpec, MailboxStatistics, Overflow
 from ._messages import Request, Stop, Terminated, is_idempotent, message
 from ._pool import ByKey, LeastMailbox, RoundRobin, Route
@@ -58,9 +60,11 @@ __all__ = [
     "DeadLettered",
     "DeadLetters",
     "Declaration",
+    "Inbox",
     "LeastMailbox",
     "Mailbox",
     "MailboxClosed",
+    "MailboxDropped",
     "MailboxFull",
     "MailboxReceiver",
     "MailboxSender",

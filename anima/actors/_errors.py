@@ -4,6 +4,7 @@ ActorError
 ├── BadActor            the class's: its handlers cannot work, or are not those that it declares
 ├── NotAccepted         the sender's: the receiver's class does not take such a message
 ├── MailboxFull         the receiver's: it has no room, and its overflow policy is to reject
+├── MailboxDropped      the same, where the policy is to drop: the cause of an `AskFailed`
 ├── MailboxClosed       the receiver's: its end of a mailbox is closed
 ├── TooManyHops         the senders': a message has caused a message too often, most likely in a circle
 ├── StashFull           the actor's own: it stashes more than it has room for
@@ -45,6 +46,13 @@ class MailboxFull(ActorError):
         super().__init__(f"{whose} is full: it holds its {capacity} messages")
         self.capacity = capacity
         self.path = path
+
+
+class MailboxDropped(ActorError):
+    """A message was dropped, since the mailbox it was for had no room and its overflow policy is to drop."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"the mailbox of {path} was full, and drops what does not fit")
 
 
 class MailboxClosed(ActorError):

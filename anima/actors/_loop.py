@@ -17,7 +17,7 @@ from anima_supervisors import DoNotRestart, Exit, Handle, Normal, Shutdown, Stop
 
 from ._cell import Cell
 from ._deadletters import Reason
-from ._envelope import StopSignal
+from ._envelope import Envelope, Question, StopSignal
 from ._errors import Refused
 
 if TYPE_CHECKING:
@@ -31,90 +31,124 @@ CRASHED_SECONDS = 5.0
 
 
 class ActorStart:
-    """The start callable of an actor's child."""
+    """The start callable of an actor's child. Its first actor may have been made already."""
 
     kind = "actor"
 
-    def __init__(self, spec: ActorSpec[Any], pool: PoolSpec[Any] | None) -> None:
+    def __init__(self, spec: ActorSpec[Any], pool: PoolSpec[Any] | None, first: Actor[Any] | None = None) -> None:
         self._spec = spec
         self._pool = pool
+        self._first = first
 
     async def run(self, *, handle: Handle, stop: StopRequest, task_status: Any) -> None:
+        """For an actor that says itself when it is up."""
+        await self._run(handle, stop, task_status)
+
+    async def run_at_once(self, *, handle: Handle, stop: StopRequest) -> None:
+        """For an actor without a `started` hook, once it has been made: it is up."""
+        await self._run(handle, stop, handle)
+
+    async def _run(self, handle: Handle, stop: StopRequest, task_status: Any) -> None:
         from ._system import system_of
 
         cell = system_of(handle).cell_for(handle, self._spec, self._pool)
-        reason: Exit | None = None
-        with cell.system.loop_of(cell):
-            try:
-                actor = cell.make_actor(handle)
-                if actor._traits.started:
-                    await actor.started()
-                cell.up()
+        cell.system.loops[trio.lowlevel.current_task()] = cell
+        try:
+            first, self._first = self._first, None
+            actor = cell.begin(handle, first)
+            if actor._traits.started:
+                await actor.started()
+            cell.up()
+            if first is None:
                 task_status.started(cell.ref)
-                stop.call_when_set(lambda: cell.stop_soon(final=False, incarnation=handle))
-                reason = await _serve(cell, actor, handle)
-                if actor._traits.stopping:
-                    await actor.stopping(reason)
-            except Exception as error:
-                await _crashed(cell, error)
-                raise
-            finally:
-                # After a crash there is nothing left to do here: this is for a cancellation.
-                cell.unfinished(Reason.INTERRUPTED, None)
-                cell.incarnation_ended()
-        if isinstance(reason, Shutdown):
-            raise DoNotRestart(reason.info)
+            stop.call_when_set(lambda: cell.stop_soon(final=False, incarnation=handle))
+            end: Exit | Question | None = None
+            while end is None or isinstance(end, Question):
+                if end is None:
+                    end = await _serve(cell, actor, handle, None, None)
+                else:
+                    end = await _serve_requests(cell, actor, handle, end)
+            if actor._traits.stopping:
+                await actor.stopping(end)
+        except Exception as error:
+            await _crashed(cell, error)
+            raise
+        finally:
+            # After a crash there is nothing left to do here: this is for a cancellation.
+            cell.unfinished(Reason.INTERRUPTED, None)
+            cell.incarnation_ended()
+            del cell.system.loops[trio.lowlevel.current_task()]  # no name for it: that would be a circle
+        if isinstance(end, Shutdown):
+            raise DoNotRestart(end.info)
 
 
-async def _serve(cell: Cell, actor: Actor[Any], handle: Handle) -> Exit:
-    """Handle messages until it is to end; why: `Normal` for a stop by the supervisor."""
+async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: Question) -> Exit | Question | None:
+    """Go on with `first`, in a cancel scope. Returns as `_serve` does."""
+    end: Exit | Question | None = None
+    with trio.CancelScope() as scope:
+        cell.scope = scope
+        end = await _serve(cell, actor, handle, scope, first)
+    cell.scope = None
+    if scope.cancelled_caught:
+        cell.cut_short()
+    return end
+
+
+async def _serve(
+    cell: Cell, actor: Actor[Any], handle: Handle, scope: trio.CancelScope | None, first: Question | None
+) -> Exit | Question | None:
+    """Handle messages until it is to end; why: `Normal` for a stop by the supervisor.
+
+    Returns a request where there is no scope around that could cut its handling short, and None where there is one
+    that was used: it goes on with a scope, or without.
+    """
     mailbox = cell.mailbox
     queue = mailbox.queue
+    budget = YIELD_EVERY
+    envelope: Envelope
     while True:
-        with trio.CancelScope() as scope:
-            cell.scope = scope
+        # What follows is `mailbox.take()` and `mailbox.wait()`, without the calls.
+        if first is not None:
+            envelope, first = first, None
+        elif mailbox.reserved:
+            envelope = mailbox.reserved.popleft()
+            if isinstance(envelope, StopSignal):
+                if envelope.incarnation is None or envelope.incarnation is handle:
+                    return Shutdown(envelope.reason, final=True) if envelope.final else Normal()
+                continue  # it was for one that has ended in another way
+        elif queue:
+            envelope = queue.popleft()
+            if mailbox.putting:
+                mailbox.let_in()
+        else:
             budget = YIELD_EVERY
-            while True:
-                # What follows is `mailbox.take()`, without the call.
-                if mailbox.reserved:
-                    envelope = mailbox.reserved.popleft()
-                    if isinstance(envelope, StopSignal):
-                        if envelope.incarnation is None or envelope.incarnation is handle:
-                            return Shutdown(envelope.reason, final=True) if envelope.final else Normal()
-                        continue  # it was for one that has ended in another way
-                elif queue:
-                    envelope = queue.popleft()
-                    if mailbox.putting:
-                        mailbox.let_in()
-                else:
-                    budget = YIELD_EVERY
-                    await mailbox.wait()
-                    continue
-                reply = envelope.reply
-                if reply is not None:
-                    if reply.over:
-                        cell.system.dead_letters.add(envelope, cell.path, Reason.EXPIRED)
-                        continue
-                    reply.handler = cell
-                message = envelope.message
-                cell.current = envelope
-                handler = actor._handlers.get(message.__class__) or actor._handler(message)
-                try:
-                    result = await handler(actor, message)
-                except Refused as refusal:
-                    _refused(cell, refusal)
-                else:
-                    if reply is not None and not cell.stashed:
-                        reply.answer(result)
-                cell.idle()
-                if reply is not None and scope.cancel_called:
-                    break  # the handler has ended in the moment in which nobody waited any more
-                budget -= 1
-                if not budget:
-                    budget = YIELD_EVERY
-                    await trio.lowlevel.checkpoint()
-        if scope.cancelled_caught:
-            cell.cut_short()
+            await trio.lowlevel.wait_task_rescheduled(mailbox.park())
+            continue
+        reply = envelope.reply
+        if reply is not None:
+            if reply.over:
+                cell.system.dead_letters.add(envelope, cell.path, Reason.EXPIRED)
+                continue
+            if scope is None and not cell.detach:
+                return envelope  # type: ignore[return-value]  # what has a reply is a question, or one again
+            reply.handler = cell
+        message = envelope.message
+        cell.current = envelope
+        handler = actor._handlers.get(message.__class__) or actor._handler(message)
+        try:
+            result = await handler(actor, message)
+        except Refused as refusal:
+            _refused(cell, refusal)
+        else:
+            if reply is not None and not cell.stashed:
+                reply.answer(result)
+        cell.idle()
+        if scope is not None and scope.cancel_called:
+            return None  # the handler has ended in the moment in which nobody waited any more
+        budget -= 1
+        if not budget:
+            budget = YIELD_EVERY
+            await trio.lowlevel.checkpoint()
 
 
 def _refused(cell: Cell, refusal: Refused) -> None:

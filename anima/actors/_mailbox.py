@@ -279,12 +279,15 @@ class Mailbox(Generic[T]):
 
         Call it when there is none. Cancelled, it has only waited.
         """
-        task = trio.lowlevel.current_task()
         if self._waiter is None:
-            self._waiter = task
-            await trio.lowlevel.wait_task_rescheduled(self._abort_waiter)
+            await trio.lowlevel.wait_task_rescheduled(self.park())
         else:
-            await self._wait_behind(task)
+            await self._wait_behind(trio.lowlevel.current_task())
+
+    def park(self) -> Callable[[object], Abort]:
+        """The current task waits, as the only one. What it returns is to be given to `wait_task_rescheduled`."""
+        self._waiter = trio.lowlevel.current_task()
+        return self._abort_waiter
 
     def _abort_waiter(self, _: object) -> Abort:
         self._waiter = None

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from anima_supervisors import Exit, Shutdown, Supervisor
+from anima_supervisors import Exit, Supervisor
 
 from ._cell import Cell, State
 from ._envelope import Envelope
 from ._errors import MailboxFull
 from ._mailbox import MailboxStatistics
-from ._messages import Stop, Terminated
+from ._messages import Stop
+from ._place import Place
 
 if TYPE_CHECKING:
-    from ._ref import ActorRef
     from ._spec import PoolSpec
     from ._system import System
 
@@ -66,16 +66,11 @@ class ByKey:
         return max(members, key=lambda cell: (zlib.crc32(key, zlib.crc32(cell.path.encode())), cell.path))
 
 
-class Pool:
+class Pool(Place):
     """An address whose messages go to one of its members. It lives as long as any of them."""
 
     def __init__(self, system: System, path: str, spec: PoolSpec[Any]) -> None:
-        self.system = system
-        self.path = path
-        self.ref: ActorRef[Any] = system.make_ref(path, self)
-        self.ended = False
-        self.accepts: dict[type, Any] = {}
-        self.watchers: dict[Cell, None] | None = None
+        super().__init__(system, path)
         self._spec = spec
         self._members: list[Cell] = []
         self._turn = 0
@@ -93,14 +88,9 @@ class Pool:
         """A member has ended for good."""
         self._members.remove(cell)
         if not self._members:
-            self.end(exit)
-
-    def end(self, exit: Exit = Shutdown()) -> None:
-        self.ended = True
-        self.system.forget(self)
-        watchers, self.watchers = self.watchers or {}, None
-        for watcher in watchers:
-            watcher.tell_reserved(Envelope(Terminated(self.ref, exit), None, None))
+            self.end_place(exit)
+            self.undo_there()
+            self.tell_end()
 
     def pick(self, message: object) -> Cell:
         """The member whose turn it is."""

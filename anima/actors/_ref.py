@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import trio
 
+from anima_supervisors import Exit
+
 from ._deadletters import Reason
 from ._envelope import Envelope, Question, Trace
 from ._errors import ActorStopped, MailboxClosed, TooManyHops
@@ -15,7 +17,7 @@ from ._waits import add_edge, remove_edge, waiting
 
 if TYPE_CHECKING:
     from ._cell import Cell
-    from ._pool import Pool
+    from ._place import Place, Receiver
     from ._system import System
 
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -38,7 +40,7 @@ class ActorRef(Generic[M_contra]):
 
     __slots__ = ("_target", "path", "system")
 
-    def __init__(self, system: System, path: str, target: Cell | Pool | None) -> None:
+    def __init__(self, system: System, path: str, target: Place | None) -> None:
         self.system = system
         #: the ids from the root of the tree to the actor, joined by `/`
         self.path = path
@@ -125,7 +127,7 @@ class ActorRef(Generic[M_contra]):
             if asker is not None:
                 remove_edge(asker, cell)
 
-    async def _put(self, cell: Cell, envelope: Envelope, sender: Cell | None) -> None:
+    async def _put(self, cell: Receiver, envelope: Envelope, sender: Cell | None) -> None:
         try:
             if cell.mailbox.has_room:
                 await cell.mailbox.put(envelope)
@@ -135,7 +137,7 @@ class ActorRef(Generic[M_contra]):
         except MailboxClosed:
             raise ActorStopped(self.path, f"{self.path} ended while a message waited for room") from None
 
-    async def _put_question(self, cell: Cell, envelope: Question, reply: Reply) -> None:
+    async def _put_question(self, cell: Receiver, envelope: Question, reply: Reply) -> None:
         """Wait for room, no longer than for the reply."""
         with trio.move_on_at(envelope.deadline):
             try:
@@ -145,12 +147,12 @@ class ActorRef(Generic[M_contra]):
 
     # Where it leads
 
-    def _found(self) -> Cell | Pool | None:
+    def _found(self) -> Place | None:
         """Who lives at the path now."""
         self._target = self.system.at(self.path)
         return self._target
 
-    def _cell_for(self, message: object) -> Cell:
+    def _cell_for(self, message: object) -> Receiver:
         """The actor that a message goes to: of a pool, the one whose turn it is. Raises `ActorStopped`."""
         target = self._target
         if target is None or target.ended:
@@ -174,6 +176,16 @@ class ActorRef(Generic[M_contra]):
     def ended(self) -> bool:
         """There is no actor at this address now, and none is being restarted."""
         return (self._target is None or self._target.ended) and self._found() is None
+
+    async def wait_ended(self) -> Exit | None:
+        """Wait until there is no actor at this address, and none is being restarted; why it ended.
+
+        None if there was none in the first place. Waits without limit. Cancelled, it has only waited.
+        """
+        if self.ended or self._target is None:
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._target.wait_ended()
 
     def statistics(self) -> MailboxStatistics | None:
         """What is in its mailbox, and what it has seen; of a pool the sum. None if there is no actor."""

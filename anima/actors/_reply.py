@@ -10,6 +10,7 @@ from trio.lowlevel import Abort, Task
 
 if TYPE_CHECKING:
     from ._cell import Cell
+    from ._place import Receiver
     from ._timers import Timers
 
 
@@ -22,7 +23,7 @@ class Reply:
 
     __slots__ = ("_error", "_parked", "_target", "_timers", "_value", "handler", "over")
 
-    def __init__(self, target: Cell, timers: Timers) -> None:
+    def __init__(self, target: Receiver, timers: Timers) -> None:
         self._target = target
         self._timers = timers
         self._parked: Task | None = None
@@ -66,7 +67,7 @@ class Reply:
             raise self._error
         return self._value
 
-    def moved_to(self, target: Cell) -> None:
+    def moved_to(self, target: Receiver) -> None:
         """Another actor has the request now."""
         self._target = target
 

@@ -69,13 +69,19 @@ class ActorSpec(Generic[M]):
         """The spec of a child that is this actor."""
         return self._child(None)
 
-    def _child(self, pool: PoolSpec[M] | None) -> ChildSpec:
+    def _child(self, pool: PoolSpec[M] | None, first: Actor[M] | None = None) -> ChildSpec:
         more: dict[str, Any] = {} if self.shutdown is None else {"shutdown": self.shutdown}
         if self.on_error:
             more["on_error"] = self.on_error
-        start = ActorStart(self, pool).run
+        start = ActorStart(self, pool, first)
         return ChildSpec(
-            self.id, start, self.restart, significant=self.significant, start_timeout=self.start_timeout, **more
+            self.id,
+            start.run if first is None else start.run_at_once,
+            self.restart,
+            significant=self.significant,
+            start_timeout=self.start_timeout,
+            up_again_at_once=not self.kind._traits.started,
+            **more,
         )
 
 

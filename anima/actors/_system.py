@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
@@ -14,6 +14,7 @@ from trio.lowlevel import Task
 from anima_supervisors import (
     AnySupervisorSpec,
     ChildNotFound,
+    ChildStartFailed,
     DynamicSupervisorSpec,
     Event,
     EventHook,
@@ -30,7 +31,10 @@ from ._cell import Cell
 from ._deadletters import DeadLetters, Reason
 from ._envelope import Envelope, Trace
 from ._errors import ActorStopped, BadActor
+from ._inbox import Inbox, InboxPlace, inbox_at
+from ._mailbox import MailboxSpec
 from ._messages import Terminated
+from ._place import Place, Receiver
 from ._pool import Pool
 from ._ref import ActorRef
 from ._spec import ActorSpec, PoolSpec
@@ -53,12 +57,13 @@ class System:
         self.dead_letters = DeadLetters(self, kept_letters)
         self._supervisor: Supervisor | None = None
         self._emit: Callable[..., None] | None = None
-        self._places: dict[str, Cell | Pool] = {}
+        self._places: dict[str, Place] = {}
         #: the tasks in which actors handle messages: for `here`
         self.loops: dict[Task, Cell] = {}
         self._extensions: dict[type, Any] = {}
         self._trace_prefix = f"{random.getrandbits(64):016x}"
         self._traces = 0
+        self._inboxes = 0
 
     def __repr__(self) -> str:
         return f"<System {self.name}: {len(self._places)} addresses>"
@@ -95,8 +100,28 @@ class System:
             spec = id
         else:
             spec = ActorSpec(id, functools.partial(actor, *args, **kwargs) if args or kwargs else actor)
+        path = f"{supervisor.path}/{spec.id}"
+        if isinstance(spec, ActorSpec) and not spec.kind._traits.started and path not in self._places:
+            return await self._spawn_at_once(supervisor, path, spec)
         await supervisor.start_child(spec.child())
-        return self.ref(f"{supervisor.path}/{spec.id}")
+        return self.ref(path)
+
+    async def _spawn_at_once(self, supervisor: Supervisor, path: str, spec: ActorSpec[Any]) -> ActorRef[Any]:
+        """Start an actor that is up as soon as it is made. It is made here, so that nothing has to be waited for."""
+        try:
+            actor = spec.make()
+        except Exception as error:
+            raise ChildStartFailed(path, error) from error
+        cell = Cell(self, path, spec)
+        self._places[path] = cell
+        cell.enter()
+        cell.up()
+        try:
+            await supervisor.start_child(spec._child(None, actor))
+        except BaseException:
+            cell.end(Shutdown("its start was refused"))
+            raise
+        return cell.ref
 
     @overload
     def ref(self, path: str) -> ActorRef[Any]: ...
@@ -138,23 +163,33 @@ class System:
         """The addresses of all actors and pools that there are now."""
         return tuple(place.ref for place in self._places.values())
 
+    def open_inbox(
+        self, *kinds: type[M], name: str | None = None, mailbox: MailboxSpec = MailboxSpec()
+    ) -> contextlib.AbstractAsyncContextManager[Inbox[M]]:
+        """An address for a plain task: `async with system.open_inbox(Story) as inbox`, then `await inbox.receive()`.
+
+        It takes messages of these classes, and no requests. Without a name it gets one. What is left at the end of the
+        block are dead letters. Raises `BadActor` if the name is taken.
+        """
+        self._inboxes += 1
+        return inbox_at(self, f"{self.name}/{name or f'inbox-{self._inboxes}'}", kinds, mailbox)
+
     # Watching
 
-    def watch(self, watcher: Cell, ref: ActorRef[Any]) -> None:
+    def watch(self, watcher: Receiver, ref: ActorRef[Any]) -> None:
         """Tell `watcher` when the actor at `ref` ends for good; at once if there is none."""
         place = self._places.get(ref.path)
         if place is None:
             watcher.tell_reserved(Envelope(Terminated(ref, Shutdown("no such actor")), None, None))
             return
-        place.watchers = {} if place.watchers is None else place.watchers
-        place.watchers[watcher] = None
+        place.watched_by(watcher)
         watcher.while_up(functools.partial(self.unwatch, watcher, ref))
 
-    def unwatch(self, watcher: Cell, ref: ActorRef[Any]) -> None:
+    def unwatch(self, watcher: Receiver, ref: ActorRef[Any]) -> None:
         """Tell it no more."""
         place = self._places.get(ref.path)
-        if place is not None and place.watchers is not None:
-            place.watchers.pop(watcher, None)
+        if place is not None:
+            place.unwatched_by(watcher)
 
     # What stands on top
 
@@ -172,10 +207,10 @@ class System:
 
     # For the other parts of this floor
 
-    def make_ref(self, path: str, place: Cell | Pool) -> ActorRef[Any]:
+    def make_ref(self, path: str, place: Place) -> ActorRef[Any]:
         return ActorRef(self, path, place)
 
-    def at(self, path: str) -> Cell | Pool | None:
+    def at(self, path: str) -> Place | None:
         """Who lives at a path."""
         return self._places.get(path)
 
@@ -194,16 +229,6 @@ class System:
             nursery = task.parent_nursery
         return None
 
-    @contextlib.contextmanager
-    def loop_of(self, cell: Cell) -> Iterator[None]:
-        """Inside the block the current task is the actor's."""
-        task = trio.lowlevel.current_task()
-        self.loops[task] = cell
-        try:
-            yield
-        finally:
-            del self.loops[task]
-
     def cell_for(self, handle: Handle, spec: ActorSpec[Any], pool_spec: PoolSpec[Any] | None) -> Cell:
         """The cell of a starting actor: the one that is there since an earlier incarnation, or a new one."""
         path = handle.path
@@ -213,7 +238,7 @@ class System:
         if isinstance(place, Cell):
             return place
         if place is not None:
-            raise BadActor(f"{path} is the address of a pool already")
+            raise BadActor(f"{path} is the address of another already: {place!r}")
         pool = None if pool_spec is None else self._pool(path.rpartition("/")[0], pool_spec)
         cell = Cell(self, path, spec, pool)
         self._places[path] = cell
@@ -228,13 +253,13 @@ class System:
             pool = self._places[path] = Pool(self, path, spec)
         return pool
 
-    def add_place(self, cell: Cell) -> None:
+    def add_place(self, place: InboxPlace) -> None:
         """An address that has no actor behind it."""
-        if cell.path in self._places:
-            raise BadActor(f"{cell.path} is the address of another already")
-        self._places[cell.path] = cell
+        if place.path in self._places:
+            raise BadActor(f"{place.path} is the address of another already")
+        self._places[place.path] = place
 
-    def forget(self, place: Cell | Pool) -> None:
+    def forget(self, place: Place) -> None:
         """Nobody lives there any more."""
         if self._places.get(place.path) is place:
             del self._places[place.path]

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from ._errors import AskCircle
 
 if TYPE_CHECKING:
-    from ._cell import Cell
+    from ._place import Receiver
 
 
-def refuse_circle(waiting: Cell, target: Cell) -> None:
+def refuse_circle(waiting: Receiver, target: Receiver) -> None:
     """Raise `AskCircle` if `target` waits for `waiting`, however many others are between them."""
     if target is not waiting and not target.waits_for:
         return  # nearly always
@@ -27,15 +27,15 @@ def refuse_circle(waiting: Cell, target: Cell) -> None:
         raise AskCircle([waiting.path, *(cell.path for cell in way if cell is not waiting)])
 
 
-def _way(start: Cell, goal: Cell) -> list[Cell] | None:
+def _way(start: Receiver, goal: Receiver) -> list[Receiver] | None:
     """The actors from `start` to `goal`, each waiting for the next; None if there is no such way."""
-    before: dict[Cell, Cell | None] = {start: None}
+    before: dict[Receiver, Receiver | None] = {start: None}
     todo = [start]
     while todo:
         cell = todo.pop()
         if cell is goal:
-            way: list[Cell] = []
-            back: Cell | None = cell
+            way: list[Receiver] = []
+            back: Receiver | None = cell
             while back is not None:
                 way.append(back)
                 back = before[back]
@@ -48,7 +48,7 @@ def _way(start: Cell, goal: Cell) -> list[Cell] | None:
 
 
 @contextlib.contextmanager
-def waiting(cell: Cell | None, target: Cell) -> Iterator[None]:
+def waiting(cell: Receiver | None, target: Receiver) -> Iterator[None]:
     """An edge for the length of the block; none where no actor's mailbox is held up. Raises `AskCircle`."""
     if cell is None:
         yield
@@ -60,7 +60,7 @@ def waiting(cell: Cell | None, target: Cell) -> Iterator[None]:
         remove_edge(cell, target)
 
 
-def add_edge(cell: Cell, target: Cell) -> None:
+def add_edge(cell: Receiver, target: Receiver) -> None:
     """`cell` waits for `target` from now on. Raises `AskCircle`."""
     refuse_circle(cell, target)
     if cell.waits_for is None:
@@ -68,7 +68,7 @@ def add_edge(cell: Cell, target: Cell) -> None:
     cell.waits_for[target] = cell.waits_for.get(target, 0) + 1
 
 
-def remove_edge(cell: Cell, target: Cell) -> None:
+def remove_edge(cell: Receiver, target: Receiver) -> None:
     """One wait of `cell` for `target` is over."""
     assert cell.waits_for is not None
     left = cell.waits_for[target] - 1

@@ -46,14 +46,25 @@ class Child:
     #: see `Handle.on_down`; with the exit it is to be called with
     on_down: Callable[[Exit], object] | None = None
     last_exit: Exit | None = None
+    #: its next start attempt is up at once
+    up_at_once: bool = attrs.field(init=False)
     #: to be forgotten as soon as its stuck incarnation is gone
     doomed: bool = False
     #: its name was made up by the supervisor and is never used again
     unnamed: bool = False
 
+    @up_at_once.default
+    def _up_at_once_from_the_start(self) -> bool:
+        return self.spec.up_at_once
+
     @property
     def id(self) -> str:
         return self.spec.id
+
+    def came_up(self) -> None:
+        """A start attempt was successful."""
+        if self.spec.up_again_at_once:
+            self.up_at_once = True
 
     @property
     def state(self) -> State:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import trio
@@ -25,6 +25,11 @@ class Parking:
     def __init__(self, on_abort: Callable[[], None] | None = None) -> None:
         self._task: Task | None = None
         self._on_abort = on_abort
+
+    @property
+    def occupied(self) -> bool:
+        """A task waits here, and has not been woken or cancelled."""
+        return self._task is not None
 
     async def wait(self) -> None:
         """Wait for `wake`. Cancelled, it leaves nothing behind."""
@@ -53,6 +58,15 @@ class Inbox:
         self._parking = Parking()
         self._holds = 0
         self._taken = 0
+
+    @property
+    def idle(self) -> bool:
+        """There is no message, and the loop waits for one: what were posted now would be taken next."""
+        return not self._messages and not self._holds and self._parking.occupied
+
+    def nudge(self) -> None:
+        """Have the loop look around, although there is no message."""
+        self.post(None)
 
     def post(self, message: object) -> None:
         self._messages.append(message)
@@ -104,6 +118,10 @@ class Call:
         """Wait for the answer. Cancelled before the call was taken: it will have no effect."""
         while not self.done:
             await self._parking.wait()
+        return self.result()
+
+    def result(self) -> Any:
+        """What was answered; raises what was failed with."""
         if self._error is not None:
             raise self._error
         return self._result
@@ -133,3 +151,13 @@ class Call:
             self.done = True
             self._error = error
             self._parking.wake()
+
+
+def run_now(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that is known not to wait to its end, without a task of its own."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    work.close()
+    raise AssertionError(f"{work!r} was not to wait")

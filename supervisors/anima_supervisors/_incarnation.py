@@ -304,6 +304,8 @@ class Incarnation:
     def started(self, value: object = None) -> None:
         """The child is up."""
         if self.was_up:
+            if self._spec.up_again_at_once and not self._spec.up_at_once and self.number > 1:
+                return
             raise RuntimeError("called 'started' twice on the same task status")
         if self.state is not State.STARTING or self.scope.cancel_called:
             return  # too late: the start was cancelled, and is reported as such

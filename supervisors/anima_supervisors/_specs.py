@@ -77,6 +77,8 @@ class ChildSpec:
     `shutdown` is `Kill()`, `After(seconds)` or `Never()`; by default 5 seconds, for a supervisor never.
     `start_timeout` (seconds) bounds the start. `heartbeat` (seconds): a child that is silent for longer is stopped and
     counts as failed. `on_error` says what an exception type asks for, where that is not what `restart` says.
+    `up_again_at_once` is for a child whose start takes a while, or can fail, the first time only: a later attempt is up
+    as soon as it begins, and calls `task_status.started` without effect.
 
     Raises `BadSpec`.
     """
@@ -89,6 +91,7 @@ class ChildSpec:
     start_timeout: float | None = attrs.field(default=None, kw_only=True)
     heartbeat: float | None = attrs.field(default=None, kw_only=True)
     on_error: Mapping[type[Exception], OnError] = attrs.field(factory=dict, kw_only=True, converter=_frozen_rules)
+    up_again_at_once: bool = attrs.field(default=False, kw_only=True)
     #: it starts a task, not a supervisor or what a factory makes
     runs_a_task: bool = attrs.field(init=False, repr=False)
     #: which of `GIVEN` the start callable names

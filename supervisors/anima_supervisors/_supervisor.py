@@ -78,7 +78,9 @@ class Supervisor:
         spec is not kept. Cancelled during the start, the start is cancelled and the child forgotten.
         """
         context = context_for_child()
-        return await self._call(lambda call: self._management.start_child(call, child, context))
+        spec = child if isinstance(child, ChildSpec) else getattr(self.spec, "template", None)
+        waits = spec is None or not spec.up_at_once
+        return await self._call(lambda call: self._management.start_child(call, child, context), waits=waits)
 
     async def restart_child(self, id: str) -> StartResult:
         """Start a child that is down, at its old place; this does not count as a restart.
@@ -116,8 +118,8 @@ class Supervisor:
         """The spec of a child. Raises `ChildNotFound`."""
         return await self._call(lambda call: self._management.get_childspec(call, id))
 
-    async def _call(self, work: Callable[[Call], Awaitable[T]]) -> T:
-        return cast(T, await self._life.call(work))
+    async def _call(self, work: Callable[[Call], Awaitable[T]], *, waits: bool = True) -> T:
+        return cast(T, await self._life.call(work, waits=waits))
 
     # Tasks
 

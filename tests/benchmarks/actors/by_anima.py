@@ -7,7 +7,18 @@ from collections.abc import Awaitable, Callable
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from anima.actors import Actor, ActorRef, ActorSpec, MailboxFull, MailboxSpec, Request, System, message, open_system, receive
+from anima.actors import (
+    Actor,
+    ActorRef,
+    ActorSpec,
+    MailboxFull,
+    MailboxSpec,
+    Request,
+    System,
+    message,
+    open_system,
+    receive,
+)
 from anima_supervisors import DynamicSupervisorSpec, SupervisorSpec
 from tests.benchmarks.actors.workloads import (
     CAPACITY,
@@ -54,6 +65,14 @@ class Counter(Actor[Number]):
         self._left -= 1
         if not self._left:
             self._done.set()
+
+
+class Once(Actor[Number]):
+    """Handles one message."""
+
+    @receive
+    async def once(self, message: Number) -> None:
+        self.stop()
 
 
 class Answerer(Actor[Ask | Crash]):
@@ -148,15 +167,14 @@ def ring(count: int) -> float:
 
 
 def spawn_stop(count: int) -> float:
-    """Spawned by the system and stopped by its supervisor, which waits for its end."""
+    """It stops itself when it has handled its message; whoever spawned it waits until it is gone for good."""
 
     async def main(system: System) -> float:
-        event = trio.Event()
         with Meter(count) as meter:
             for n in range(count):
-                ref = await system.spawn(f"actor-{n}", Counter, 0, event)
+                ref = await system.spawn(f"actor-{n}", Once)
                 ref.tell(Number(n))
-                await system.stop(ref)
+                await ref.wait_ended()
         return meter.cost
 
     return _run(main)

@@ -1,0 +1,92 @@
+"""An address for a plain task: what is sent to it can be received."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from anima_supervisors import BadSpec, Normal
+
+from ._deadletters import Reason
+from ._errors import NotAccepted
+from ._mailbox import MailboxSpec, MailboxStatistics
+from ._messages import Request, Terminated
+from ._place import Receiver
+from ._ref import ActorRef
+
+if TYPE_CHECKING:
+    from ._system import System
+
+M = TypeVar("M")
+
+
+class InboxPlace(Receiver):
+    """The address of an inbox: a mailbox, and no actor that empties it."""
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self, system: System, path: str, kinds: tuple[type, ...], mailbox: MailboxSpec) -> None:
+        super().__init__(system, path, mailbox)
+        self._kinds = kinds
+
+    def admit(self, message: object) -> bool:
+        if not isinstance(message, self._kinds):
+            raise NotAccepted(self.path, message, sorted(kind.__name__ for kind in self._kinds))
+        self.accepts[type(message)] = None
+        return True
+
+    def close(self) -> None:
+        """Nobody receives any more; what is left is lost."""
+        self.end_place(Normal())
+        self.undo_there()
+        for envelope in self.mailbox.close():
+            if not isinstance(envelope.message, Terminated):
+                self.lost(envelope, Reason.LEFT_OVER)
+        self.tell_end()
+
+
+class Inbox(Generic[M]):
+    """Receives the messages that are sent to its address. Iterate over it, or call `receive`."""
+
+    def __init__(self, place: InboxPlace) -> None:
+        self._place = place
+
+    @property
+    def ref(self) -> ActorRef[M]:
+        """Its address, to give away."""
+        return self._place.ref
+
+    def __aiter__(self) -> Inbox[M]:
+        return self
+
+    async def __anext__(self) -> M:
+        return await self.receive()
+
+    async def receive(self) -> M:
+        """The next message; waits for one, without limit. Cancelled, it has taken none."""
+        message: Any = (await self._place.mailbox.get()).message
+        return message  # type: ignore[no-any-return]
+
+    def receive_nowait(self) -> M:
+        """The next message. Raises `trio.WouldBlock` without one."""
+        message: Any = self._place.mailbox.get_nowait().message
+        return message  # type: ignore[no-any-return]
+
+    def statistics(self) -> MailboxStatistics:
+        return self._place.statistics()
+
+
+@contextlib.asynccontextmanager
+async def inbox_at(
+    system: System, path: str, kinds: tuple[type[M], ...], mailbox: MailboxSpec
+) -> AsyncIterator[Inbox[M]]:
+    """An inbox as long as the block runs."""
+    if not kinds or any(issubclass(kind, Request) for kind in kinds):
+        raise BadSpec(f"an inbox takes classes of messages, at least one, and answers no requests: not {kinds!r}")
+    place = InboxPlace(system, path, kinds, mailbox)
+    system.add_place(place)
+    try:
+        yield Inbox(place)
+    finally:
+        place.close()

@@ -1,0 +1,192 @@
+"""What is common to all that has an address: who watches it, and how its end is told."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from anima_supervisors import Exit
+
+from ._deadletters import Reason
+from ._envelope import Envelope
+from ._errors import ActorStopped, AskFailed, AskTimeout, MailboxDropped
+from ._mailbox import Mailbox, MailboxSpec, MailboxStatistics
+from ._messages import Terminated
+
+if TYPE_CHECKING:
+    from ._ref import ActorRef
+    from ._reply import Reply
+    from ._system import System
+
+
+class Place(abc.ABC):
+    """An address of a system, from when it comes to life until it ends for good."""
+
+    __slots__ = (
+        "_exit",
+        "_over",
+        "_undo_there",
+        "_undo_up",
+        "_watchers",
+        "accepts",
+        "ended",
+        "path",
+        "ref",
+        "system",
+    )
+
+    def __init__(self, system: System, path: str) -> None:
+        self.system = system
+        self.path = path
+        self.ref: ActorRef[Any] = system.make_ref(path, self)
+        #: the handlers by class of message: what is refused at the sender
+        self.accepts: dict[type, Any] = {}
+        self.ended = False
+        self._exit: Exit | None = None
+        self._over: trio.Event | None = None
+        self._watchers: dict[Receiver, None] | None = None
+        self._undo_up: dict[Callable[[], None], None] | None = None
+        self._undo_there: dict[Callable[[], None], None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}>"
+
+    @abc.abstractmethod
+    def admit(self, message: object) -> bool:
+        """Look at a message whose class `accepts` does not have. False: it is dealt with. Raises `NotAccepted`."""
+
+    @abc.abstractmethod
+    def deliver(self, envelope: Envelope) -> None:
+        """Put an envelope into the mailbox without waiting. Raises `MailboxFull`; closed, it is a dead letter."""
+
+    @abc.abstractmethod
+    def pick(self, message: object) -> Receiver:
+        """Who is to take a message that is for this address."""
+
+    @abc.abstractmethod
+    def statistics(self) -> MailboxStatistics:
+        """Those of its mailbox, or the sums over several."""
+
+    # What is known of it
+
+    def while_up(self, undo: Callable[[], None]) -> None:
+        """Call `undo` when the present incarnation ends, before its supervisor hears of it. It must not raise."""
+        self._undo_up = {} if self._undo_up is None else self._undo_up
+        self._undo_up[undo] = None
+
+    def while_there(self, undo: Callable[[], None]) -> None:
+        """Call `undo` when there is nobody at this address any more. It must not raise."""
+        self._undo_there = {} if self._undo_there is None else self._undo_there
+        self._undo_there[undo] = None
+
+    def forget(self, undo: Callable[[], None]) -> None:
+        """`undo` is not to be called any more: it was done."""
+        for undos in (self._undo_up, self._undo_there):
+            if undos is not None:
+                undos.pop(undo, None)
+
+    def undo_up(self) -> None:
+        """The incarnation has ended."""
+        undos, self._undo_up = self._undo_up, None
+        for undo in reversed(list(undos or ())):
+            undo()
+
+    def undo_there(self) -> None:
+        """The address has come to its end."""
+        self.undo_up()
+        undos, self._undo_there = self._undo_there, None
+        for undo in reversed(list(undos or ())):
+            undo()
+
+    # Messages that nobody handles
+
+    def dropped(self, envelope: Envelope) -> None:
+        """There is no room for this, or it had to make room for another."""
+        self.lost(envelope, Reason.DROPPED, MailboxDropped(self.path))
+
+    def lost(self, envelope: Envelope, reason: Reason, error: BaseException | None = None) -> None:
+        """Nobody will handle this: it is a dead letter, and whoever waits for the answer is told why."""
+        self.system.dead_letters.add(envelope, self.path, reason, error)
+        if envelope.reply is not None:
+            if error is None:
+                failure: Exception = ActorStopped(self.path, f"{self.path} ended before it answered")
+            else:
+                failure = AskFailed(self.path, f"{self.path} did not answer: {reason.value}: {error}")
+                failure.__cause__ = error
+            envelope.reply.fail(failure)
+
+    # Its end
+
+    def watched_by(self, watcher: Receiver) -> None:
+        """Tell `watcher` of the end."""
+        self._watchers = {} if self._watchers is None else self._watchers
+        self._watchers[watcher] = None
+
+    def unwatched_by(self, watcher: Receiver) -> None:
+        if self._watchers is not None:
+            self._watchers.pop(watcher, None)
+
+    async def wait_ended(self) -> Exit | None:
+        """Wait for the end; its reason. Cancelled, it has only waited."""
+        if self._over is None:
+            self._over = trio.Event()
+        await self._over.wait()
+        return self._exit
+
+    def end_place(self, exit: Exit) -> None:
+        """There is nobody at this address any more."""
+        self.ended = True
+        self._exit = exit
+        self.system.forget(self)
+
+    def tell_end(self) -> None:
+        """Tell whoever wants to know it."""
+        assert self._exit is not None
+        watchers, self._watchers = self._watchers or {}, None
+        for watcher in watchers:
+            watcher.tell_reserved(Envelope(Terminated(self.ref, self._exit), None, None))
+        if self._over is not None:
+            self._over.set()
+
+
+class Receiver(Place):
+    """An address with a mailbox of its own."""
+
+    __slots__ = ("mailbox", "waits_for")
+
+    #: how long an ask waits for the reply unless it says otherwise, in seconds
+    ask_timeout: float = 5.0
+
+    def __init__(self, system: System, path: str, mailbox: MailboxSpec) -> None:
+        super().__init__(system, path)
+        self.mailbox: Mailbox[Envelope] = Mailbox(mailbox.capacity, mailbox.overflow, self.dropped, path)
+        #: whom it waits for, and by how many waits: see `_waits`
+        self.waits_for: dict[Receiver, int] | None = None
+
+    def deliver(self, envelope: Envelope) -> None:
+        if self.ended:
+            self.system.dead_letters.add(envelope, self.path, Reason.NO_ACTOR)
+        else:
+            self.mailbox.put_nowait(envelope)
+
+    def tell_reserved(self, envelope: Envelope) -> None:
+        """Put something before all that is in the mailbox, however full it is."""
+        if not self.ended:
+            self.mailbox.put_reserved(envelope)
+
+    def pick(self, message: object) -> Receiver:
+        return self
+
+    def statistics(self) -> MailboxStatistics:
+        return self.mailbox.statistics()
+
+    def late(self, reply: Reply) -> AskTimeout:
+        """The error of an ask whose deadline has come."""
+        if reply.handler is not None:
+            where = "it was being handled"
+        else:
+            where = f"it was still in the mailbox, which holds {len(self.mailbox)}"
+        return AskTimeout(self.path, f"{self.path} did not answer in time: {where}")
