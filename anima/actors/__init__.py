@@ -18,6 +18,7 @@ from ._cell import State
 from ._deadletters import DeadLetter, DeadLetters, Reason
 from ._declares import Declaration
 from ._dispatch import receive
+from ._envelope import Envelope, Published, Trace
 from ._errors import (
     ActorError,
     ActorStopped,
@@ -38,8 +39,9 @@ from ._events import DeadLettered, actor_events
 from ._inbox import Inbox
 from ._mailbox import Mailbox, MailboxReceiver, MailboxSender, MailboxSpec, MailboxStatistics, Overflow
 from ._messages import Request, Stop, Terminated, is_idempotent, message
+from ._place import Place, Receiver
 from ._pool import ByKey, LeastMailbox, RoundRobin, Route
-from ._ref import ActorRef
+from ._ref import ActorRef, AskedOf
 from ._spec import ActorSpec, PoolSpec
 from ._system import System, open_system
 from ._timers import Timer
@@ -54,12 +56,14 @@ __all__ = [
     "AskError",
     "AskFailed",
     "AskTimeout",
+    "AskedOf",
     "BadActor",
     "ByKey",
     "DeadLetter",
     "DeadLettered",
     "DeadLetters",
     "Declaration",
+    "Envelope",
     "Inbox",
     "LeastMailbox",
     "Mailbox",
@@ -72,8 +76,11 @@ __all__ = [
     "MailboxStatistics",
     "NotAccepted",
     "Overflow",
+    "Place",
     "PoolSpec",
+    "Published",
     "Reason",
+    "Receiver",
     "Refused",
     "Request",
     "RoundRobin",
@@ -85,6 +92,7 @@ __all__ = [
     "Terminated",
     "Timer",
     "TooManyHops",
+    "Trace",
     "actor_events",
     "is_idempotent",
     "message",

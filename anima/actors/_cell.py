@@ -82,6 +82,17 @@ class Cell(Receiver):
 
     # What is sent to it
 
+    def would_accept(self, kind: type) -> bool:
+        return self.spec.kind._traits.dispatch.handler(kind) is not None
+
+    @property
+    def names(self) -> list[str]:
+        return self.spec.kind._traits.dispatch.names
+
+    @property
+    def load(self) -> int:
+        return len(self.mailbox) + (self.current is not None)
+
     def admit(self, message: object) -> bool:
         """Look at a message whose class `accepts` does not have. False: it is dealt with. Raises `NotAccepted`."""
         kind = type(message)
@@ -92,7 +103,7 @@ class Cell(Receiver):
             if not self.ended:
                 self.stop_soon("told to stop", final=True)
             return False
-        raise NotAccepted(self.path, message, dispatch.names)
+        raise NotAccepted(self.path, kind, dispatch.names)
 
     def stop_soon(self, reason: object = None, *, final: bool, incarnation: object = None) -> None:
         """The actor is to end when it has finished the message that it handles; or only that incarnation of it."""

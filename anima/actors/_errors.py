@@ -32,9 +32,9 @@ class BadActor(ActorError, TypeError):
 class NotAccepted(ActorError, TypeError):
     """The receiver has no handler for such a message. Nothing was sent."""
 
-    def __init__(self, path: str, message: object, accepted: Sequence[str]) -> None:
+    def __init__(self, path: str, kind: type, accepted: Sequence[str]) -> None:
         takes = ", ".join(accepted) or "no message at all"
-        super().__init__(f"{path} does not accept {type(message).__name__}; it takes {takes}")
+        super().__init__(f"{path} does not accept {kind.__name__}; it takes {takes}")
         self.path = path
 
 

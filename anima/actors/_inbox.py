@@ -32,9 +32,16 @@ class InboxPlace(Receiver):
 
     def admit(self, message: object) -> bool:
         if not isinstance(message, self._kinds):
-            raise NotAccepted(self.path, message, sorted(kind.__name__ for kind in self._kinds))
+            raise NotAccepted(self.path, type(message), self.names)
         self.accepts[type(message)] = None
         return True
+
+    def would_accept(self, kind: type) -> bool:
+        return issubclass(kind, self._kinds)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(kind.__name__ for kind in self._kinds)
 
     def close(self) -> None:
         """Nobody receives any more; what is left is lost."""

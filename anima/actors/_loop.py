@@ -46,7 +46,7 @@ class ActorStart:
 
     async def run_at_once(self, *, handle: Handle, stop: StopRequest) -> None:
         """For an actor without a `started` hook, once it has been made: it is up."""
-        await self._run(handle, stop, handle)
+        await self._run(handle, stop, None)
 
     async def _run(self, handle: Handle, stop: StopRequest, task_status: Any) -> None:
         from ._system import system_of
@@ -59,7 +59,7 @@ class ActorStart:
             if actor._traits.started:
                 await actor.started()
             cell.up()
-            if first is None:
+            if task_status is not None:
                 task_status.started(cell.ref)
             stop.call_when_set(lambda: cell.stop_soon(final=False, incarnation=handle))
             end: Exit | Question | None = None

@@ -59,6 +59,20 @@ class Place(abc.ABC):
         """Look at a message whose class `accepts` does not have. False: it is dealt with. Raises `NotAccepted`."""
 
     @abc.abstractmethod
+    def would_accept(self, kind: type) -> bool:
+        """Whether messages of this class are accepted."""
+
+    @property
+    @abc.abstractmethod
+    def names(self) -> list[str]:
+        """The names of the classes of messages that are accepted."""
+
+    @property
+    @abc.abstractmethod
+    def load(self) -> int:
+        """How many messages are before it, with the one that is being handled."""
+
+    @abc.abstractmethod
     def deliver(self, envelope: Envelope) -> None:
         """Put an envelope into the mailbox without waiting. Raises `MailboxFull`; closed, it is a dead letter."""
 
@@ -179,6 +193,10 @@ class Receiver(Place):
 
     def pick(self, message: object) -> Receiver:
         return self
+
+    @property
+    def load(self) -> int:
+        return len(self.mailbox)
 
     def statistics(self) -> MailboxStatistics:
         return self.mailbox.statistics()

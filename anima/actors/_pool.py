@@ -47,7 +47,7 @@ class LeastMailbox:
 
     def pick(self, members: list[Cell], message: Any, turn: int) -> Cell:
         def load(cell: Cell) -> tuple[bool, int]:
-            return cell.state is not State.UP, len(cell.mailbox) + (cell.current is not None)
+            return cell.state is not State.UP, cell.load
 
         return min((members[(turn + step) % len(members)] for step in range(len(members))), key=load)
 
@@ -104,6 +104,17 @@ class Pool(Place):
                 cell.admit(message)
             return False
         return self._members[0].admit(message)
+
+    def would_accept(self, kind: type) -> bool:
+        return self._members[0].would_accept(kind)
+
+    @property
+    def names(self) -> list[str]:
+        return self._members[0].names
+
+    @property
+    def load(self) -> int:
+        return sum(cell.load for cell in self._members)
 
     def deliver(self, envelope: Envelope) -> None:
         self.pick(envelope.message).deliver(envelope)

@@ -8,9 +8,8 @@ import trio
 
 from anima_supervisors import Exit
 
-from ._deadletters import Reason
-from ._envelope import Envelope, Question, Trace
-from ._errors import ActorStopped, MailboxClosed, TooManyHops
+from ._envelope import Envelope, Question
+from ._errors import ActorStopped, MailboxClosed
 from ._mailbox import MailboxStatistics
 from ._reply import Reply
 from ._waits import add_edge, remove_edge, waiting
@@ -71,8 +70,10 @@ class ActorRef(Generic[M_contra]):
                 return
         if message.__class__ not in target.accepts and not target.admit(message):
             return
-        sender = self.system.here()
-        target.deliver(Envelope(message, sender, None if sender is None else self._trace(message, sender)))
+        system = self.system
+        sender = system.here()
+        trace = None if sender is None else system.outgoing(sender, self.path, message)
+        target.deliver(Envelope(message, sender, trace))
 
     async def put(self, message: M_contra) -> None:
         """Send a message; wait for room in the mailbox, without limit. Cancelled while it waits, it is not sent.
@@ -83,8 +84,8 @@ class ActorRef(Generic[M_contra]):
         await trio.lowlevel.checkpoint_if_cancelled()
         cell = self._cell_for(message)
         sender = self.system.here()
-        envelope = Envelope(message, sender, None if sender is None else self._trace(message, sender))
-        await self._put(cell, envelope, sender)
+        trace = None if sender is None else self.system.outgoing(sender, self.path, message)
+        await self._put(cell, Envelope(message, sender, trace), sender)
 
     async def ask(self, request: AskedOf[M_contra, R_co], *, timeout: float | None = None) -> R_co:
         """Send a request and wait for its reply, at most `timeout` seconds (by default what the actor's class says).
@@ -102,7 +103,7 @@ class ActorRef(Generic[M_contra]):
         if asker is None:
             trace = None
         else:
-            trace = self._trace(request, asker)
+            trace = system.outgoing(asker, self.path, request)
             if asker.current is not None and asker.current.deadline < deadline:
                 deadline = asker.current.deadline
             add_edge(asker, cell)
@@ -156,37 +157,42 @@ class ActorRef(Generic[M_contra]):
         """The actor that a message goes to: of a pool, the one whose turn it is. Raises `ActorStopped`."""
         target = self._target
         if target is None or target.ended:
-            target = self._found()
-        if target is None:
-            raise ActorStopped(self.path, f"there is no actor at {self.path}")
+            target = self.place()
         if message.__class__ not in target.accepts:
             target.admit(message)
         return target.pick(message)
 
-    def _trace(self, message: object, sender: Cell) -> Trace:
-        trace = sender.outgoing()
-        if trace.hops > self.system.max_hops:
-            self.system.dead_letters.add(Envelope(message, sender, trace), self.path, Reason.TOO_MANY_HOPS)
-            raise TooManyHops(self.path, trace.hops, trace.path)
-        return trace
+    def place(self) -> Place:
+        """What is behind the address: for the floors above. Raises `ActorStopped` if there is nothing."""
+        place = self.place_if_any()
+        if place is None:
+            raise ActorStopped(self.path, f"there is no actor at {self.path}")
+        return place
+
+    def place_if_any(self) -> Place | None:
+        """What is behind the address now, if there is anything: for the floors above."""
+        target = self._target
+        return self._found() if target is None or target.ended else target
 
     # Looking
 
     @property
     def ended(self) -> bool:
         """There is no actor at this address now, and none is being restarted."""
-        return (self._target is None or self._target.ended) and self._found() is None
+        return self.place_if_any() is None
 
     async def wait_ended(self) -> Exit | None:
         """Wait until there is no actor at this address, and none is being restarted; why it ended.
 
         None if there was none in the first place. Waits without limit. Cancelled, it has only waited.
         """
-        if self.ended or self._target is None:
+        place = self.place_if_any()
+        if place is None:
             await trio.lowlevel.checkpoint()
             return None
-        return await self._target.wait_ended()
+        return await place.wait_ended()
 
     def statistics(self) -> MailboxStatistics | None:
         """What is in its mailbox, and what it has seen; of a pool the sum. None if there is no actor."""
-        return None if self.ended or self._target is None else self._target.statistics()
+        place = self.place_if_any()
+        return None if place is None else place.statistics()

@@ -30,7 +30,7 @@ from ._actor import Actor
 from ._cell import Cell
 from ._deadletters import DeadLetters, Reason
 from ._envelope import Envelope, Trace
-from ._errors import ActorStopped, BadActor
+from ._errors import ActorStopped, BadActor, TooManyHops
 from ._inbox import Inbox, InboxPlace, inbox_at
 from ._mailbox import MailboxSpec
 from ._messages import Terminated
@@ -269,6 +269,14 @@ class System:
         sender = self.here()
         trace = None if sender is None else sender.outgoing()
         self.dead_letters.add(Envelope(message, sender, trace), path, Reason.NO_ACTOR)
+
+    def outgoing(self, sender: Cell, path: str, message: object) -> Trace:
+        """The trace of a message that an actor sends to `path`. Raises `TooManyHops`: it is a dead letter."""
+        trace = sender.outgoing()
+        if trace.hops > self.max_hops:
+            self.dead_letters.add(Envelope(message, sender, trace), path, Reason.TOO_MANY_HOPS)
+            raise TooManyHops(path, trace.hops, trace.path)
+        return trace
 
     def new_trace(self) -> Trace:
         """The trace of a message that begins a chain."""

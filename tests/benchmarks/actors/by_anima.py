@@ -19,11 +19,13 @@ from anima.actors import (
     open_system,
     receive,
 )
+from anima.hub import Hub, Slow
 from anima_supervisors import DynamicSupervisorSpec, SupervisorSpec
 from tests.benchmarks.actors.workloads import (
     CAPACITY,
     RING,
     SIBLINGS,
+    SUBSCRIBERS,
     Crashed,
     Meter,
     resident_bytes,
@@ -216,3 +218,24 @@ def restart(count: int) -> float:
 def restart_among_1000(count: int) -> float:
     """The same in a supervisor with siblings."""
     return _measure_restarts(count, SIBLINGS)
+
+
+def publish_100(count: int) -> float:
+    """By the hub, to subscribers that are waited for, so that none is left out."""
+
+    async def main(system: System) -> float:
+        hub = Hub.of(system)
+        messages = count // SUBSCRIBERS
+        done = [trio.Event() for _ in range(SUBSCRIBERS)]
+        for n, event in enumerate(done):
+            ref = await system.spawn(f"subscriber-{n}", Counter, messages, event)
+            hub.subscribe(ref, "numbers", slow=Slow.WAIT)
+        await wait_all_tasks_blocked()
+        with Meter(messages * SUBSCRIBERS) as meter:
+            for n in range(messages):
+                await hub.publish("numbers", Number(n))
+            for event in done:
+                await event.wait()
+        return meter.cost
+
+    return _run(main)
