@@ -14,8 +14,10 @@ import attrs
 import pytest
 
 import anima_supervisors
+from anima.actors import actor_events
 from anima.config import load_tree
 from anima.config._tables import SECTIONS
+from anima.hub import hub_events
 from anima_supervisors import Event, events_by_name
 
 ROOT = Path(__file__).parent.parent
@@ -99,7 +101,7 @@ def test_every_event_is_documented_with_its_fields() -> None:
     text = (ROOT / "docs/tree.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| (`[a-z]+\.[^|]*) \|([^|]*)\|$", text, re.MULTILINE))
     documented = {name: cell for names, cell in rows.items() for name in re.findall(r"`([a-z_.]+)`", names)}
-    kinds = events_by_name()
+    kinds = {**events_by_name(), **actor_events(), **hub_events()}
     assert documented.keys() == kinds.keys()
     common = {field.name for field in attrs.fields(Event)}
     for name, kind in kinds.items():
@@ -137,9 +139,14 @@ def test_the_demo_survives_its_crashes_and_stops_in_order(tmp_path: Path) -> Non
     assert "home/flaky #1 crashed" in ran.stderr
     order = ran.stdout.splitlines()[-1].removeprefix("stop order").split()
     expected = [
-        *("flaky", "watch/trend", "watch/sampler", "watch", "pipeline/report", "pipeline/counter"),
-        *("pipeline/reader", "pipeline", "site", "desk"),
+        "flaky",
+        *("newsroom/reporter", "newsroom/archive", "newsroom/sports"),
+        *(f"newsroom/translators/{number}" for number in (3, 2, 1)),
+        *("newsroom/translators", "newsroom", "watch/trend", "watch/sampler", "watch"),
+        *("pipeline/report", "pipeline/counter", "pipeline/reader", "pipeline", "site", "desk"),
     ]
     # One that waits for its restart at the end has nothing to stop.
     assert order == [name for name in expected if name in order]
-    assert {"watch", "pipeline", "site", "desk"} <= set(order)
+    assert {"newsroom", "watch", "pipeline", "site", "desk"} <= set(order)
+    assert "home/newsroom/sports #1 crashed" in ran.stderr
+    assert "home/newsroom/translators/1 #1 crashed" in ran.stderr

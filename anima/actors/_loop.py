@@ -33,8 +33,6 @@ CRASHED_SECONDS = 5.0
 class ActorStart:
     """The start callable of an actor's child. Its first actor may have been made already."""
 
-    kind = "actor"
-
     def __init__(self, spec: ActorSpec[Any], pool: PoolSpec[Any] | None, first: Actor[Any] | None = None) -> None:
         self._spec = spec
         self._pool = pool
@@ -80,6 +78,10 @@ class ActorStart:
             del cell.system.loops[trio.lowlevel.current_task()]  # no name for it: that would be a circle
         if isinstance(end, Shutdown):
             raise DoNotRestart(end.info)
+
+
+for _start in (ActorStart.run, ActorStart.run_at_once):
+    _start.kind = "actor"  # type: ignore[union-attr]  # what snapshots and outlines call it
 
 
 async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: Question) -> Exit | Question | None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import click
 import trio
 
+from anima.actors import open_system
 from anima.config import BadValue, ConfigError, Tree, load_tree, notes, outline, parse_duration
 from anima.observe import JsonLines, LiveView, Log, Summary
-from anima_supervisors import Event, Supervisor, SupervisorError, describe, leaves, open_supervisor
+from anima_supervisors import Event, Supervisor, SupervisorError, describe, leaves
 
 from ._signals import INTERRUPTED, Interrupts, leave
 
@@ -133,10 +134,8 @@ class _Run:
 
     async def _supervise(self) -> None:
         tree = self._tree
-        async with open_supervisor(
-            tree.spec, name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS
-        ) as supervisor:
-            self._supervisor = supervisor
+        async with open_system(tree.spec, name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS) as system:
+            supervisor = self._supervisor = system.supervisor
             # The end of the tree cancels this block, so the view lives through the stop.
             while True:
                 if self._view is not None:

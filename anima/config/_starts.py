@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anima.actors import Actor
 from anima_supervisors import given_parameters
 
 from ._errors import Problem, nearest
@@ -37,9 +38,20 @@ def find_start(start: str, args: Mapping[str, Any] | None, key: str, problems: l
     return found if args is None else _bind(found, start, args, key, problems)
 
 
+def find_actor(start: str, args: Mapping[str, Any] | None, key: str, problems: list[Problem]) -> Any:
+    """The actor class with its arguments bound; or None, with what is wrong added to `problems`."""
+    found = _import(start, f"{key}.start", problems)
+    if found is None:
+        return None
+    if not (isinstance(found, type) and issubclass(found, Actor)):
+        problems.append(Problem(f"{key}.start", f"{start} must be a class of actors, not {type(found).__name__}"))
+        return None
+    return found if args is None else _bind(found, start, args, key, problems)
+
+
 def _bind(found: Any, start: str, args: Mapping[str, Any], key: str, problems: list[Problem]) -> Any:
     signature = inspect.signature(found)
-    given = given_parameters(found)
+    given = frozenset() if isinstance(found, type) else given_parameters(found)
     named = [name for name, p in signature.parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
         unknown = [name for name in args if name not in named]
@@ -73,8 +85,12 @@ def _import(start: str, key: str, problems: list[Problem]) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             there = vars(found) if hasattr(found, "__dict__") else {}
-            valid = [word for word, value in there.items() if inspect.iscoroutinefunction(value)]
+            valid = [word for word, value in there.items() if _can_start(value)]
             problems.append(Problem(key, f"{module_name} has no {name!r}", nearest(part, valid)))
             return None
         found = getattr(found, part)
     return found
+
+
+def _can_start(value: object) -> bool:
+    return inspect.iscoroutinefunction(value) or (isinstance(value, type) and issubclass(value, Actor))

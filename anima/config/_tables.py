@@ -5,12 +5,15 @@ The docstrings' last lines are what the reference of the keys is made from.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from anima.actors import LeastMailbox, MailboxSpec, Overflow, RoundRobin, Route
+from anima.hub import Capability, Listens, Slow
 from anima_supervisors import After, AutoShutdown, Backoff, Never, Restart, StopPolicy, Strategy
 
 from ._values import Duration
@@ -97,5 +100,84 @@ class ProcessTable:
     significant: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class MailboxTable:
+    """How many messages a mailbox holds, and what happens to one that does not fit."""
+
+    capacity: int = 1000
+    overflow: Overflow = Overflow.REJECT
+
+    def mailbox(self) -> MailboxSpec:
+        """Raises `BadSpec`."""
+        return MailboxSpec(self.capacity, self.overflow)
+
+
+@attrs.frozen(kw_only=True)
+class CapabilityTable:
+    """What an actor can do: a name alone, or a table."""
+
+    name: str
+    version: str | None = None
+    attributes: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @classmethod
+    def of_text(cls, text: str) -> CapabilityTable:
+        return cls(name=text)
+
+    def capability(self) -> Capability:
+        """Raises `BadSpec`."""
+        return Capability(self.name, self.version, self.attributes)
+
+
+@attrs.frozen(kw_only=True)
+class SubscribeTable:
+    """What an actor listens to: a topic or pattern alone, or a table."""
+
+    topic: str
+    slow: Slow = Slow.DROP_OLDEST
+    retained: bool = False
+
+    @classmethod
+    def of_text(cls, text: str) -> SubscribeTable:
+        return cls(topic=text)
+
+    def listens(self) -> Listens:
+        """Raises `BadTopic`."""
+        return Listens(self.topic, slow=self.slow, retained=self.retained)
+
+
+class RouteWord(enum.Enum):
+    """Which of several replicas takes a message."""
+
+    ROUND_ROBIN = "round_robin"
+    LEAST_MAILBOX = "least_mailbox"
+
+    def route(self) -> Route:
+        return RoundRobin() if self is RouteWord.ROUND_ROBIN else LeastMailbox()
+
+
+@attrs.frozen(kw_only=True)
+class ActorTable:
+    """`[actors.NAME]`: an actor, `module:Class`, made with `args` as keywords; `replicas` of it behind one address."""
+
+    start: str
+    args: Mapping[str, Any] = attrs.field(factory=dict)
+    mailbox: MailboxTable | None = None
+    attempts: int | None = None
+    capabilities: tuple[CapabilityTable, ...] = ()
+    subscribe: tuple[SubscribeTable, ...] = ()
+    replicas: int = 1
+    route: RouteWord = RouteWord.ROUND_ROBIN
+    restart: Restart = Restart.PERMANENT
+    shutdown: StopPolicy | None = None
+    significant: bool = False
+    start_timeout: Duration | None = None
+
+
 #: The sections of a tree file that hold children, and what stands in each. Later floors add theirs.
-SECTIONS: Mapping[str, type] = {"supervisors": SupervisorTable, "tasks": TaskTable, "processes": ProcessTable}
+SECTIONS: Mapping[str, type] = {
+    "supervisors": SupervisorTable,
+    "tasks": TaskTable,
+    "processes": ProcessTable,
+    "actors": ActorTable,
+}

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from anima.actors import Actor, ActorSpec, PoolSpec, Stop
+from anima.hub import BadTopic
 from anima_supervisors import (
     Alive,
     BadSpec,
@@ -25,8 +27,17 @@ from anima_supervisors import (
 
 from ._errors import ConfigError, Problem, nearest
 from ._http import HttpOk
-from ._starts import find_start, put_on_path
-from ._tables import SECTIONS, AliveTable, BackoffTable, ProcessTable, ReadyTable, SupervisorTable, TaskTable
+from ._starts import find_actor, find_start, put_on_path
+from ._tables import (
+    SECTIONS,
+    ActorTable,
+    AliveTable,
+    BackoffTable,
+    ProcessTable,
+    ReadyTable,
+    SupervisorTable,
+    TaskTable,
+)
 from ._values import structure
 
 T = TypeVar("T")
@@ -246,8 +257,40 @@ class _Build:
                 )
             case ProcessTable():
                 return self._checked(key, lambda: self._process(name, key, table))
+            case ActorTable():
+                return self._actor(name, key, table)
             case _:
                 raise AssertionError(f"no child is made from {table!r}")
+
+    def _actor(self, name: str, key: str, table: ActorTable) -> ChildSpec | None:
+        unread = any(problem.key.startswith(f"{key}.args") for problem in self.problems)
+        make = find_actor(table.start, None if unread else table.args, key, self.problems)
+        capabilities = [
+            self._checked(f"{key}.capabilities[{number}]", one.capability)
+            for number, one in enumerate(table.capabilities)
+        ]
+        topics = [
+            self._checked(f"{key}.subscribe[{number}]", one.listens) for number, one in enumerate(table.subscribe)
+        ]
+        box = table.mailbox
+        mailbox = None if box is None else self._checked(f"{key}.mailbox", box.mailbox)
+
+        def build() -> ChildSpec:
+            actor = ActorSpec(
+                name,
+                make or _StandIn,
+                table.restart,
+                shutdown=table.shutdown,
+                significant=table.significant,
+                start_timeout=table.start_timeout,
+                mailbox=mailbox,
+                attempts=table.attempts,
+                declares=[one for one in (*capabilities, *topics) if one is not None],
+            )
+            single = table.replicas == 1
+            return actor.child() if single else PoolSpec(actor, table.replicas, table.route.route()).child()
+
+        return self._checked(key, build)
 
     def _process(self, name: str, key: str, table: ProcessTable) -> ChildSpec:
         command = list(table.command)
@@ -309,6 +352,9 @@ class _Build:
         """What `build` makes; or None, with its `BadSpec` as a problem."""
         try:
             return build()
+        except BadTopic as error:
+            self.problem(key, str(error))
+            return None
         except BadSpec as error:
             own = f"child {key.partition('.')[2]!r}: "  # a spec names its child, which the key does already
             for fault in error.faults:
@@ -319,6 +365,10 @@ class _Build:
                 known = words[0] in attrs.fields_dict(table)
                 self.problem(f"{key}.{words[0]}" if known else key, words[-1] if known else fault)
             return None
+
+
+class _StandIn(Actor[Stop]):
+    """The same for an actor."""
 
 
 async def _stand_in(*, stop: object, task_status: object, beat: object) -> None:

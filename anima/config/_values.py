@@ -99,7 +99,9 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(Duration, lambda value, _: parse_duration(value))
     converter.register_structure_hook(Path, lambda value, _: Path(_exact(str, "a text")(value, str)))
-    converter.register_structure_hook_func(lambda kind: kind == StopPolicy, lambda value, _: parse_stop_policy(value))
+    converter.register_structure_hook_func(
+        lambda kind: kind in (StopPolicy, StopPolicy | None), lambda value, _: parse_stop_policy(value)
+    )
     converter.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum), _word)
 
     @converter.register_structure_hook_factory(_is_mapping)
@@ -129,8 +131,11 @@ def _make_converter() -> Converter:
     @converter.register_structure_hook_factory(attrs.has)
     def table_of(kind: Any) -> Callable[[Any, Any], Any]:
         inner = converter.gen_structure_attrs_fromdict(kind)
+        of_text = getattr(kind, "of_text", None)  # a table that may be a text alone
 
         def structure(value: Any, _: Any) -> Any:
+            if of_text is not None and isinstance(value, str):
+                return of_text(value)
             if not isinstance(value, dict):
                 raise BadValue(f"must be a table, not {value!r}")
             return inner(value, kind)

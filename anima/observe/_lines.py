@@ -6,6 +6,8 @@ from collections import Counter
 
 import attrs
 
+from anima.actors import DeadLettered
+from anima.hub import SubscriberSlow
 from anima_supervisors import (
     AutoShutdownTriggered,
     BackoffNeverGivesUp,
@@ -104,6 +106,12 @@ class Lines:
                 return Line("DEBUG", f"{who} {event.stream}: {event.line}")
             case ProcessOutputOmitted():
                 return Line("WARNING", f"{who} wrote too much to {event.stream}: {event.lines} lines are left out")
+            case DeadLettered():
+                sender = f" from {event.sender}" if event.sender else ""
+                error = f": {event.error}" if event.error else ""
+                return Line("WARNING", f"{who} dead letter ({event.reason}): {event.message}{sender}{error}")
+            case SubscriberSlow():
+                return Line("WARNING", f"{who} is too slow for {event.topic} ({event.pattern}): its mailbox is full")
             case _:
                 fields = ", ".join(f"{name}={safe_repr(value)}" for name, value in event.fields().items())
                 return Line("INFO", f"{who} {event.name} {fields}".rstrip())

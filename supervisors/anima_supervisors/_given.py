@@ -34,7 +34,8 @@ class StopRequest:
         if self._is_set:
             await trio.lowlevel.checkpoint()
             return
-        self._event = self._event or trio.Event()
+        if self._event is None:
+            self._event = trio.Event()
         await self._event.wait()
 
     def call_when_set(self, callback: Callable[[], object]) -> None:

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from loguru import logger
 from rich.console import Console
 
+from anima.actors import DeadLettered
+from anima.hub import SubscriberSlow
 from anima.observe import JsonLines, Lines, Log, Summary, record, timestamp, trimmed
 from anima.observe._drawing import table
 from anima_supervisors import (
@@ -124,6 +126,14 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     LoopBlocked: {"task": any_text, "where": any_text, "seconds": st.floats()},
     ProcessOutput: {"stream": st.sampled_from(["stdout", "stderr"]), "line": any_text},
     ProcessOutputOmitted: {"stream": st.sampled_from(["stdout", "stderr"]), "lines": numbers},
+    DeadLettered: {
+        "reason": any_text,
+        "message": any_text,
+        "sender": st.none() | any_text,
+        "attempts": numbers,
+        "error": st.none() | any_text,
+    },
+    SubscriberSlow: {"pattern": any_text, "topic": any_text, "delivered": numbers, "dropped": numbers},
 }
 events: st.SearchStrategy[Event] = st.sampled_from(list(FIELDS)).flatmap(
     lambda kind: st.builds(
@@ -138,7 +148,7 @@ events: st.SearchStrategy[Event] = st.sampled_from(list(FIELDS)).flatmap(
 
 
 def test_every_kind_of_event_is_among_the_examples() -> None:
-    ours = {kind for kind in Event.__subclasses__() if kind.__module__.startswith("anima_supervisors.")}
+    ours = {kind for kind in Event.__subclasses__() if kind.__module__.startswith(("anima_supervisors.", "anima."))}
     assert set(FIELDS) == ours
 
 

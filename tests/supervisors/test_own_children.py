@@ -280,6 +280,25 @@ async def test_what_is_shared_with_the_tree_reaches_every_child_and_so_does_its_
     assert seen == [("ours", "root/inner/a", 1)]
 
 
+async def test_a_stop_request_can_be_waited_for_again_and_by_many(autojump_clock: MockClock) -> None:
+    over: list[str] = []
+
+    async def wait(stop: Any, name: str) -> None:
+        with trio.move_on_after(0.01):
+            await stop.wait()
+        await stop.wait()
+        over.append(name)
+
+    async def run(*, stop: Any) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, stop, "a")
+            nursery.start_soon(wait, stop, "b")
+
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", run)])):
+        await trio.sleep(0.02)
+    assert sorted(over) == ["a", "b"]
+
+
 async def test_a_stop_request_calls_back_at_once_also_where_it_has_come_before() -> None:
     calls: list[str] = []
 
