@@ -41,6 +41,7 @@ from ._spec import ActorSpec, PoolSpec
 from ._timers import Timers
 
 M = TypeVar("M")
+N = TypeVar("N")
 E = TypeVar("E")
 P = ParamSpec("P")
 
@@ -163,9 +164,21 @@ class System:
         """The addresses of all actors and pools that there are now."""
         return tuple(place.ref for place in self._places.values())
 
+    @overload
     def open_inbox(
-        self, *kinds: type[M], name: str | None = None, mailbox: MailboxSpec = MailboxSpec()
-    ) -> contextlib.AbstractAsyncContextManager[Inbox[M]]:
+        self, kind: type[M], /, *, name: str | None = None, mailbox: MailboxSpec = MailboxSpec()
+    ) -> contextlib.AbstractAsyncContextManager[Inbox[M]]: ...
+    @overload
+    def open_inbox(
+        self, kind: type[M], other: type[N], /, *, name: str | None = None, mailbox: MailboxSpec = MailboxSpec()
+    ) -> contextlib.AbstractAsyncContextManager[Inbox[M | N]]: ...
+    @overload
+    def open_inbox(
+        self, *kinds: type, name: str | None = None, mailbox: MailboxSpec = MailboxSpec()
+    ) -> contextlib.AbstractAsyncContextManager[Inbox[Any]]: ...
+    def open_inbox(
+        self, *kinds: type, name: str | None = None, mailbox: MailboxSpec = MailboxSpec()
+    ) -> contextlib.AbstractAsyncContextManager[Inbox[Any]]:
         """An address for a plain task: `async with system.open_inbox(Story) as inbox`, then `await inbox.receive()`.
 
         It takes messages of these classes, and no requests. Without a name it gets one. What is left at the end of the
