@@ -74,6 +74,30 @@ def test_the_examples_of_the_library_print_what_its_readme_shows(tmp_path: Path)
         assert ran.stdout == shown
 
 
+def test_the_examples_of_the_tutorial_of_actors_print_what_it_shows(tmp_path: Path) -> None:
+    programs, outputs = blocks("docs/actors.md", "python"), blocks("docs/actors.md", "")
+    assert len(programs) == len(outputs)
+    for program, shown in zip(programs, outputs, strict=True):
+        (tmp_path / "example.py").write_text(program, encoding="utf-8")
+        ran = run([sys.executable, "-X", "utf8", "example.py"], tmp_path)
+        assert ran.stdout == shown, ran.stderr
+
+
+def test_the_service_of_the_tutorial_has_at_most_forty_lines_of_code() -> None:
+    service = blocks("docs/actors.md", "python")[-1]
+    assert len([line for line in service.splitlines() if line.strip()]) <= 40
+
+
+def test_every_guarantee_is_shown_by_tests_that_exist() -> None:
+    text = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
+    files = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*.py")}
+    rows = re.findall(r"^\| .* \|(.*)\|$", text, re.MULTILINE)
+    cited = {name for row in rows for name in re.findall(r"`(\w[\w.]*)`", row)}
+    assert cited
+    for name in cited:
+        assert name in files if name.endswith(".py") else any(f"def {name}(" in body for body in files.values()), name
+
+
 def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
     program = blocks("supervisors/README.md", "python")[-1]
     (tmp_path / "test_example.py").write_text(program, encoding="utf-8")

@@ -9,6 +9,7 @@ tests/anima/actors/test_delivery.py:
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -38,15 +39,8 @@ class ActorStart:
         self._pool = pool
         self._first = first
 
-    async def run(self, *, handle: Handle, stop: StopRequest, task_status: Any) -> None:
-        """For an actor that says itself when it is up."""
-        await self._run(handle, stop, task_status)
-
-    async def run_at_once(self, *, handle: Handle, stop: StopRequest) -> None:
-        """For an actor without a `started` hook, once it has been made: it is up."""
-        await self._run(handle, stop, None)
-
-    async def _run(self, handle: Handle, stop: StopRequest, task_status: Any) -> None:
+    async def run(self, *, handle: Handle, stop: StopRequest, task_status: Any = None) -> None:
+        """The task of one incarnation. It is up at once where it is not given a `task_status`."""
         from ._system import system_of
 
         cell = system_of(handle).cell_for(handle, self._spec, self._pool)
@@ -79,9 +73,12 @@ class ActorStart:
         if isinstance(end, Shutdown):
             raise DoNotRestart(end.info)
 
+    def run_at_once(self, *, handle: Handle, stop: StopRequest) -> Awaitable[None]:
+        """The same for an actor that is up at once: it has been made, or was up before."""
+        return self.run(handle=handle, stop=stop)
 
-for _start in (ActorStart.run, ActorStart.run_at_once):
-    _start.kind = "actor"  # type: ignore[union-attr]  # what snapshots and outlines call it
+
+ActorStart.run.kind = ActorStart.run_at_once.kind = "actor"  # type: ignore[attr-defined]  # what snapshots and outlines call it
 
 
 async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: Question) -> Exit | Question | None:

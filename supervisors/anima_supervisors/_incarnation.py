@@ -435,7 +435,8 @@ async def _unprotected(function: Callable[..., Awaitable[Any]], **given: Any) ->
 def context_for_child() -> Context:
     """A copy of the caller's context for a child to start with, which keeps no incarnation alive."""
     context = copy_context()
-    context.run(_running.set, None)
+    if context.get(_running) is not None:
+        context.run(_running.set, None)
     return context
 
 

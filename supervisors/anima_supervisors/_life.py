@@ -412,6 +412,8 @@ class Life:
         self.children.remove(child)
         if child.unnamed:
             self.tree.attempts.forget(child.path)
+        else:
+            self.tree.attempts.retire(child.path)
 
     def emit(self, kind: type[events.Event], **fields: object) -> None:
         """An event about this supervisor itself."""

@@ -57,8 +57,11 @@ class SpecFactory:
     supervisor: bool = True
 
 
+_NO_RULES: Mapping[type[Exception], OnError] = MappingProxyType({})
+
+
 def _frozen_rules(rules: Mapping[type[Exception], OnError]) -> Mapping[type[Exception], OnError]:
-    return MappingProxyType(dict(rules))
+    return MappingProxyType(dict(rules)) if rules else _NO_RULES
 
 
 @attrs.frozen(eq=False)
@@ -90,7 +93,7 @@ class ChildSpec:
     significant: bool = attrs.field(default=False, kw_only=True)
     start_timeout: float | None = attrs.field(default=None, kw_only=True)
     heartbeat: float | None = attrs.field(default=None, kw_only=True)
-    on_error: Mapping[type[Exception], OnError] = attrs.field(factory=dict, kw_only=True, converter=_frozen_rules)
+    on_error: Mapping[type[Exception], OnError] = attrs.field(default=_NO_RULES, kw_only=True, converter=_frozen_rules)
     up_again_at_once: bool = attrs.field(default=False, kw_only=True)
     #: it starts a task, not a supervisor or what a factory makes
     runs_a_task: bool = attrs.field(init=False, repr=False)
@@ -167,14 +170,19 @@ def given_parameters(start: Any, *, bound: int = 0) -> frozenset[str]:
     function = getattr(start, "__func__", start)
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType) and not hasattr(function, "__wrapped__"):
-        first = max(code.co_posonlyargcount, min(code.co_argcount, bound + (function is not start)))
-        return GIVEN.intersection(code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount])
+        return _named_by(code, bound + (function is not start))
     try:
         parameters = list(inspect.signature(start).parameters.values())
     except (TypeError, ValueError):
         return frozenset()
     free = [p for n, p in enumerate(parameters) if n >= bound or p.kind is p.KEYWORD_ONLY]
     return GIVEN.intersection(p.name for p in free if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+@functools.lru_cache(maxsize=1000)
+def _named_by(code: CodeType, bound: int) -> frozenset[str]:
+    first = max(code.co_posonlyargcount, min(code.co_argcount, bound))
+    return GIVEN.intersection(code.co_varnames[first : code.co_argcount + code.co_kwonlyargcount])
 
 
 def _limit_faults(intensity: int, period: float, backoff: Backoff | None) -> Iterator[str]:

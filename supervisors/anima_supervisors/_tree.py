@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import OrderedDict
 from random import Random
 from typing import Any
 
@@ -12,15 +13,20 @@ import trio
 from ._events import Event
 from ._hooks import Delivery, InlineDelivery
 
+#: How many children that are gone for good have their attempts remembered.
+KEPT = 10_000
+
 
 class Attempts:
     """How many start attempts each path has had in the life of the tree.
 
-    A dict of numbers for each parent: of ten thousand children the garbage collector sees one object.
+    A dict of numbers for each parent: of ten thousand children the garbage collector sees one object. Of children that
+    are gone for good the last `KEPT` are remembered, so that a long life with ever new names does not fill the memory.
     """
 
     def __init__(self) -> None:
         self._below: dict[str, dict[str, int]] = {}
+        self._retired: OrderedDict[str, None] = OrderedDict()
         self._made_up: dict[str, int] = {}
 
     def add(self, path: str) -> int:
@@ -30,6 +36,8 @@ class Attempts:
         if counts is None:
             counts = self._below[parent] = {}
         number = counts[id] = counts.get(id, 0) + 1
+        if number > 1:
+            self._retired.pop(path, None)
         return number
 
     def of(self, path: str) -> int:
@@ -41,6 +49,12 @@ class Attempts:
         """A number for the name of a child of `path` that was not used before, also not by an earlier incarnation."""
         number = self._made_up[path] = self._made_up.get(path, 0) + 1
         return number
+
+    def retire(self, path: str) -> None:
+        """The child at `path` was forgotten by its supervisor; its name may be used again."""
+        self._retired[path] = None
+        if len(self._retired) > KEPT:
+            self.forget(self._retired.popitem(last=False)[0])
 
     def forget(self, path: str) -> None:
         """Drop a path, and all below it, whose name is never used again: a long life must not fill the memory."""

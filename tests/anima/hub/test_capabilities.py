@@ -8,7 +8,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from anima.actors import (
     Actor,
@@ -111,7 +111,7 @@ async def test_an_offer_can_be_made_and_withdrawn_by_hand() -> None:
         assert hub.find("nap") == ()
 
 
-async def test_the_least_loaded_is_asked() -> None:
+async def test_the_least_loaded_is_asked(autojump_clock: MockClock) -> None:
     async with open_system() as system:
         hub = Hub.of(system)
         busy = await translator(system, "busy")
