@@ -39,8 +39,10 @@ format: $(STAMP) ## format and mend what ruff can mend
 conformance: $(STAMP) ## compare with the 1,041 traces of the real OTP supervisor, by feature
 	$(BIN)/python tests/supervisors/otp_conformance.py tests/supervisors/data/otp_basics.jsonl tests/supervisors/data/otp_corpus.jsonl.gz
 
-bench: $(STAMP) ## measure against bare Trio, interleaved in one run
+bench: $(STAMP) ## measure against bare Trio and, where installed, others; interleaved in one run
 	$(BIN)/python tests/benchmarks/bench.py
+	$(BIN)/python tests/benchmarks/actors/run.py
+	$(BIN)/python tests/benchmarks/actors/hub.py
 
 torture: $(STAMP) ## the long runs: many more examples of every property
 	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -q -m ''

@@ -63,6 +63,14 @@ def test_the_service_in_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
     assert levelled(ran.stdout) == levelled(shown)
 
 
+def test_the_actor_in_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
+    (tmp_path / "accounts.py").write_text(blocks("README.md", "python")[2], encoding="utf-8")
+    command, _, shown = blocks("README.md", "console")[2].partition("\n")
+    ran = run(command.removeprefix("$ ").split(), tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == shown
+
+
 def test_the_examples_of_the_library_print_what_its_readme_shows(tmp_path: Path) -> None:
     programs = blocks("supervisors/README.md", "python")[:-1]
     outputs = blocks("supervisors/README.md", "")

@@ -106,7 +106,7 @@ class Actor(Generic[M_contra]):
         return self._cell.system
 
     @property
-    def ref(self) -> ActorRef[Any]:
+    def ref(self) -> ActorRef[M_contra]:
         """Its own address."""
         return self._cell.ref
 
@@ -129,7 +129,7 @@ class Actor(Generic[M_contra]):
 
     # What I do
 
-    async def spawn(self, id: str, actor: Callable[P, Actor[M]], *args: P.args, **kwargs: P.kwargs) -> ActorRef[M]:
+    async def spawn(self, id: str, actor: Callable[P, Actor[M]], /, *args: P.args, **kwargs: P.kwargs) -> ActorRef[M]:
         """Start a child of its own, under its own supervisor (`children`). The child ends with this incarnation.
 
         Waits until the child is up. Raises what `System.spawn` raises.
@@ -170,8 +170,6 @@ class Actor(Generic[M_contra]):
         return self._timer(seconds, seconds, message)
 
     def _timer(self, seconds: float, period: float | None, message: Any) -> Timer:
-        if type(message) not in self._cell.accepts:
-            self._cell.admit(message)
         return self._cell.tell_later(seconds, period, message)
 
     def stash(self) -> None:

@@ -16,9 +16,9 @@ import trio
 from anima_supervisors import Exit, Handle
 
 from ._deadletters import Reason
-from ._envelope import Envelope, Redelivery, StopSignal, Trace
+from ._envelope import Envelope, News, Redelivery, StopSignal, Trace
 from ._errors import MailboxFull, NotAccepted, StashFull
-from ._messages import Stop, Terminated
+from ._messages import Stop
 from ._place import Receiver
 from ._timers import Timer
 
@@ -44,7 +44,6 @@ class Cell(Receiver):
     """An address that messages can be put into. Made by the system, when an actor first starts at a path."""
 
     __slots__ = (
-        "_outgoing",
         "actor",
         "ask_timeout",
         "current",
@@ -56,6 +55,7 @@ class Cell(Receiver):
         "stash",
         "stashed",
         "state",
+        "trace_out",
     )
 
     def __init__(self, system: System, path: str, spec: ActorSpec[Any], pool: Pool | None = None) -> None:
@@ -75,7 +75,8 @@ class Cell(Receiver):
         self.stashed = False
         self.scope: trio.CancelScope | None = None
         self.stash: deque[Envelope] | None = None
-        self._outgoing: Trace | None = None
+        #: the trace of what it sends while it handles `current`, once it has sent something
+        self.trace_out: Trace | None = None
 
     def __repr__(self) -> str:
         return f"<Cell {self.path} {self.state.value}>"
@@ -110,14 +111,16 @@ class Cell(Receiver):
         self.tell_reserved(StopSignal(reason, final, incarnation))
 
     def tell_later(self, seconds: float, period: float | None, message: object) -> Timer:
-        """Have it told `message` by itself, as long as this incarnation lives."""
-        timer = Timer(self.system.timers, seconds, period, lambda timer: self._tell_timed(timer, message, period))
+        """Have it told `message` by itself, as long as this incarnation lives. Raises `NotAccepted`."""
+        if type(message) is not Stop and not self.would_accept(type(message)):
+            raise NotAccepted(self.path, type(message), self.names)
+        timer = Timer(self.system.timers, seconds, period, lambda: self._tell_timed(message, period), self.forget)
         self.while_up(timer.cancel)
         return timer
 
-    def _tell_timed(self, timer: Timer, message: object, period: float | None) -> None:
-        if period is None:
-            self.forget(timer.cancel)
+    def _tell_timed(self, message: object, period: float | None) -> None:
+        if not self.admit(message):
+            return
         envelope = Envelope(message, self, None)
         try:
             self.mailbox.put_nowait(envelope)
@@ -125,11 +128,15 @@ class Cell(Receiver):
             if period is None:
                 self.lost(envelope, Reason.DROPPED, error)
 
+    @property
+    def incarnation(self) -> object:
+        return self.handle
+
     # What it sends
 
     def outgoing(self) -> Trace:
         """The trace of what it sends while it handles the current message; a new one outside of handlers."""
-        trace = self._outgoing
+        trace = self.trace_out
         if trace is None:
             current = self.current
             incoming = None if current is None else current.trace
@@ -137,23 +144,27 @@ class Cell(Receiver):
                 incoming = self.system.new_trace()
                 if current is not None:
                     current.trace = incoming  # so that the handler and what it sends agree about its id
-            trace = self._outgoing = incoming.next(self.path)
+            trace = self.trace_out = incoming.next(self.path)
         return trace
 
     # Handling
 
     def idle(self) -> None:
         """The handler has returned."""
-        self.current = self._outgoing = None
+        self.current = self.trace_out = None
         self.stashed = False
 
     def cut_short(self) -> None:
         """The handler was cancelled, since nobody waits for its reply any more. What it has stashed is void too."""
+        self.take_out_of_stash()
+        self.idle()
+
+    def take_out_of_stash(self) -> None:
+        """The current message is not for later after all."""
         if self.stashed:
             assert self.stash is not None
-            self.stash.pop()
+            self.stash.pop()  # it is the last one
             self.stashed = False
-        self.idle()
 
     def nobody_waits(self, reply: Reply) -> None:
         """Whoever asked has stopped waiting, so that the handler can stop too, unless it finishes what it has begun."""
@@ -221,23 +232,20 @@ class Cell(Receiver):
     def unfinished(self, reason: Reason, error: BaseException | None) -> None:
         """The handling of the current message was cut off by the end of its incarnation."""
         envelope = self.current
+        self.take_out_of_stash()
         self.idle()
         if envelope is None:
             return
-        if self.stashed:
-            self.stashed = False
-            assert self.stash is not None
-            self.stash.pop()  # it is the last one
         if envelope.reply is not None:
             envelope.reply.handler = None
             if envelope.reply.over and reason is Reason.INTERRUPTED:
                 return  # it was being cut short in any case
         again = Redelivery(envelope)
         attempts = self.spec.attempts or self.spec.kind.attempts
-        if again.attempts < attempts and self.state is not State.ENDED:
+        if again.attempts < attempts and not self.ended:
             self.mailbox.give_back([again])
         else:
-            self.lost(again, reason, error or InterruptedError(f"{self.path} was cancelled"))
+            self.lost(again, reason, error)
 
     def end(self, exit: Exit) -> None:
         """The actor is down for good: what is left is lost, and whoever watches is told."""
@@ -251,7 +259,7 @@ class Cell(Receiver):
         self.undo_there()
         stashed, self.stash = self.stash or (), None
         for envelope in (*stashed, *left):
-            if not isinstance(envelope, StopSignal) and not isinstance(envelope.message, Terminated):
+            if not isinstance(envelope, StopSignal | News):
                 self._hand_on(envelope)
         self.tell_end()
 

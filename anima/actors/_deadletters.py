@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -115,8 +115,6 @@ class DeadLetters:
 
         Raises `KeyError`, and what `tell` raises: then it is kept. If there is still no actor, it is a new dead letter.
         """
-        self._take(id, lambda letter: self._system.ref(letter.to).tell(letter.message))
-
-    def _take(self, id: int, use: Callable[[DeadLetter], None]) -> None:
-        use(self._kept[id])
-        del self._kept[id]
+        letter = self._kept[id]
+        self._system.ref(letter.to).tell(letter.message)
+        self._kept.pop(id, None)  # it may have made room for a new one

@@ -108,6 +108,16 @@ class Redelivery(Envelope):
         self.attempts = before.attempts + 1
 
 
+class News(Envelope):
+    """In the reserved lane: what one `incarnation` has asked to be told. To the next one it would say nothing."""
+
+    __slots__ = ("incarnation",)
+
+    def __init__(self, message: object, incarnation: object) -> None:
+        super().__init__(message, None, None)
+        self.incarnation = incarnation
+
+
 class StopSignal(Envelope):
     """In the reserved lane: the actor is to end.
 

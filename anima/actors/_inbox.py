@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from anima_supervisors import BadSpec, Normal
 
 from ._deadletters import Reason
+from ._envelope import News
 from ._errors import NotAccepted
 from ._mailbox import MailboxSpec, MailboxStatistics
-from ._messages import Request, Terminated
+from ._messages import Request
 from ._place import Receiver
 from ._ref import ActorRef
 
@@ -48,7 +49,7 @@ class InboxPlace(Receiver):
         self.end_place(Normal())
         self.undo_there()
         for envelope in self.mailbox.close():
-            if not isinstance(envelope.message, Terminated):
+            if not isinstance(envelope, News):
                 self.lost(envelope, Reason.LEFT_OVER)
         self.tell_end()
 

@@ -18,7 +18,7 @@ from anima_supervisors import DoNotRestart, Exit, Handle, Normal, Shutdown, Stop
 
 from ._cell import Cell
 from ._deadletters import Reason
-from ._envelope import Envelope, Question, StopSignal
+from ._envelope import Envelope, News, StopSignal
 from ._errors import Refused
 
 if TYPE_CHECKING:
@@ -50,18 +50,21 @@ class ActorStart:
             actor = cell.begin(handle, first)
             if actor._traits.started:
                 await actor.started()
+                cell.idle()  # what it has sent is no part of what comes
             cell.up()
             if task_status is not None:
                 task_status.started(cell.ref)
             stop.call_when_set(lambda: cell.stop_soon(final=False, incarnation=handle))
-            end: Exit | Question | None = None
-            while end is None or isinstance(end, Question):
+            end: Exit | Envelope | None = None
+            while end is None or isinstance(end, Envelope):
                 if end is None:
                     end = await _serve(cell, actor, handle, None, None)
                 else:
                     end = await _serve_requests(cell, actor, handle, end)
             if actor._traits.stopping:
-                await actor.stopping(end)
+                await _stopping(actor, end)
+        except DoNotRestart:
+            raise
         except Exception as error:
             await _crashed(cell, error)
             raise
@@ -81,9 +84,9 @@ class ActorStart:
 ActorStart.run.kind = ActorStart.run_at_once.kind = "actor"  # type: ignore[attr-defined]  # what snapshots and outlines call it
 
 
-async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: Question) -> Exit | Question | None:
+async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: Envelope) -> Exit | Envelope | None:
     """Go on with `first`, in a cancel scope. Returns as `_serve` does."""
-    end: Exit | Question | None = None
+    end: Exit | Envelope | None = None
     with trio.CancelScope() as scope:
         cell.scope = scope
         end = await _serve(cell, actor, handle, scope, first)
@@ -94,8 +97,8 @@ async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: 
 
 
 async def _serve(
-    cell: Cell, actor: Actor[Any], handle: Handle, scope: trio.CancelScope | None, first: Question | None
-) -> Exit | Question | None:
+    cell: Cell, actor: Actor[Any], handle: Handle, scope: trio.CancelScope | None, first: Envelope | None
+) -> Exit | Envelope | None:
     """Handle messages until it is to end; why: `Normal` for a stop by the supervisor.
 
     Returns a request where there is no scope around that could cut its handling short, and None where there is one
@@ -115,6 +118,8 @@ async def _serve(
                 if envelope.incarnation is None or envelope.incarnation is handle:
                     return Shutdown(envelope.reason, final=True) if envelope.final else Normal()
                 continue  # it was for one that has ended in another way
+            if isinstance(envelope, News) and envelope.incarnation not in (None, handle):
+                continue
         elif queue:
             envelope = queue.popleft()
             if mailbox.putting:
@@ -129,7 +134,7 @@ async def _serve(
                 cell.system.dead_letters.add(envelope, cell.path, Reason.EXPIRED)
                 continue
             if scope is None and not cell.detach:
-                return envelope  # type: ignore[return-value]  # what has a reply is a question, or one again
+                return envelope
             reply.handler = cell
         message = envelope.message
         cell.current = envelope
@@ -141,7 +146,8 @@ async def _serve(
         else:
             if reply is not None and not cell.stashed:
                 reply.answer(result)
-        cell.idle()
+        cell.current = cell.trace_out = None  # `cell.idle()`, without the call
+        cell.stashed = False
         if scope is not None and scope.cancel_called:
             return None  # the handler has ended in the moment in which nobody waited any more
         budget -= 1
@@ -150,9 +156,20 @@ async def _serve(
             await trio.lowlevel.checkpoint()
 
 
+async def _stopping(actor: Actor[Any], end: Exit) -> None:
+    """Call the hook. Where the end is final, it stays so even if the hook fails."""
+    try:
+        await actor.stopping(end)
+    except Exception as error:
+        if isinstance(end, Shutdown):
+            raise DoNotRestart(error) from error
+        raise
+
+
 def _refused(cell: Cell, refusal: Refused) -> None:
     envelope = cell.current
     assert envelope is not None
+    cell.take_out_of_stash()
     if envelope.reply is not None:
         envelope.reply.fail(refusal)
     else:

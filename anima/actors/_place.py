@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import trio
 from anima_supervisors import Exit
 
 from ._deadletters import Reason
-from ._envelope import Envelope
+from ._envelope import Envelope, News
 from ._errors import ActorStopped, AskFailed, AskTimeout, MailboxDropped
 from ._mailbox import Mailbox, MailboxSpec, MailboxStatistics
 from ._messages import Terminated
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ._ref import ActorRef
     from ._reply import Reply
     from ._system import System
+    from ._waits import Wait
 
 
 class Place(abc.ABC):
@@ -47,7 +49,7 @@ class Place(abc.ABC):
         self.ended = False
         self._exit: Exit | None = None
         self._over: trio.Event | None = None
-        self._watchers: dict[Receiver, None] | None = None
+        self._watchers: dict[Receiver, Callable[[], None]] | None = None
         self._undo_up: dict[Callable[[], None], None] | None = None
         self._undo_there: dict[Callable[[], None], None] | None = None
 
@@ -74,7 +76,7 @@ class Place(abc.ABC):
 
     @abc.abstractmethod
     def deliver(self, envelope: Envelope) -> None:
-        """Put an envelope into the mailbox without waiting. Raises `MailboxFull`; closed, it is a dead letter."""
+        """Put an envelope into the mailbox without waiting. Raises `MailboxFull`, and `MailboxClosed` once it ended."""
 
     @abc.abstractmethod
     def pick(self, message: object) -> Receiver:
@@ -126,22 +128,26 @@ class Place(abc.ABC):
         self.system.dead_letters.add(envelope, self.path, reason, error)
         if envelope.reply is not None:
             if error is None:
-                failure: Exception = ActorStopped(self.path, f"{self.path} ended before it answered")
+                failure: Exception = ActorStopped(envelope.reply.path, f"{self.path} ended before it answered")
             else:
-                failure = AskFailed(self.path, f"{self.path} did not answer: {reason.value}: {error}")
+                failure = AskFailed(envelope.reply.path, f"{self.path} did not answer: {reason.value}: {error}")
                 failure.__cause__ = error
             envelope.reply.fail(failure)
 
     # Its end
 
     def watched_by(self, watcher: Receiver) -> None:
-        """Tell `watcher` of the end."""
+        """Tell `watcher`, in its present incarnation, of the end."""
         self._watchers = {} if self._watchers is None else self._watchers
-        self._watchers[watcher] = None
+        if watcher not in self._watchers:
+            undo = functools.partial(self.unwatched_by, watcher)
+            self._watchers[watcher] = undo
+            watcher.while_up(undo)
 
     def unwatched_by(self, watcher: Receiver) -> None:
-        if self._watchers is not None:
-            self._watchers.pop(watcher, None)
+        undo = None if self._watchers is None else self._watchers.pop(watcher, None)
+        if undo is not None:
+            watcher.forget(undo)
 
     async def wait_ended(self) -> Exit | None:
         """Wait for the end; its reason. Cancelled, it has only waited."""
@@ -160,8 +166,9 @@ class Place(abc.ABC):
         """Tell whoever wants to know it."""
         assert self._exit is not None
         watchers, self._watchers = self._watchers or {}, None
-        for watcher in watchers:
-            watcher.tell_reserved(Envelope(Terminated(self.ref, self._exit), None, None))
+        for watcher, undo in watchers.items():
+            watcher.forget(undo)
+            watcher.tell_news(Terminated(self.ref, self._exit))
         if self._over is not None:
             self._over.set()
 
@@ -177,19 +184,25 @@ class Receiver(Place):
     def __init__(self, system: System, path: str, mailbox: MailboxSpec) -> None:
         super().__init__(system, path)
         self.mailbox: Mailbox[Envelope] = Mailbox(mailbox.capacity, mailbox.overflow, self.dropped, path)
-        #: whom it waits for, and by how many waits: see `_waits`
-        self.waits_for: dict[Receiver, int] | None = None
+        #: its waits for others: see `_waits`
+        self.waits_for: dict[Wait, None] | None = None
 
     def deliver(self, envelope: Envelope) -> None:
-        if self.ended:
-            self.system.dead_letters.add(envelope, self.path, Reason.NO_ACTOR)
-        else:
-            self.mailbox.put_nowait(envelope)
+        self.mailbox.put_nowait(envelope)
 
     def tell_reserved(self, envelope: Envelope) -> None:
         """Put something before all that is in the mailbox, however full it is."""
         if not self.ended:
             self.mailbox.put_reserved(envelope)
+
+    def tell_news(self, message: object) -> None:
+        """Tell its present incarnation something that it has asked to be told; before all that is in the mailbox."""
+        self.tell_reserved(News(message, self.incarnation))
+
+    @property
+    def incarnation(self) -> object:
+        """What is another one after each restart; None between two."""
+        return None
 
     def pick(self, message: object) -> Receiver:
         return self
@@ -207,4 +220,4 @@ class Receiver(Place):
             where = "it was being handled"
         else:
             where = f"it was still in the mailbox, which holds {len(self.mailbox)}"
-        return AskTimeout(self.path, f"{self.path} did not answer in time: {where}")
+        return AskTimeout(reply.path, f"{self.path} did not answer in time: {where}")

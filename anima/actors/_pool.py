@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-import zlib
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from anima_supervisors import Exit, Supervisor
+from anima_supervisors import ChildAlreadyPresent, Exit, Shutdown, Supervisor
 
 from ._cell import Cell, State
 from ._envelope import Envelope
@@ -63,7 +63,11 @@ class ByKey:
 
     def pick(self, members: list[Cell], message: Any, turn: int) -> Cell:
         key = repr(self.key(message)).encode()
-        return max(members, key=lambda cell: (zlib.crc32(key, zlib.crc32(cell.path.encode())), cell.path))
+
+        def weight(cell: Cell) -> tuple[bytes, str]:
+            return hashlib.blake2b(key + b"\0" + cell.path.encode(), digest_size=8).digest(), cell.path
+
+        return max(members, key=weight)
 
 
 class Pool(Place):
@@ -91,6 +95,9 @@ class Pool(Place):
             self.end_place(exit)
             self.undo_there()
             self.tell_end()
+            if isinstance(exit, Shutdown) and exit.final:
+                # Told to end, all of them: so is their supervisor, or it would stay without a child and keep the name.
+                self.system.find(self.path).stop(exit)
 
     def pick(self, message: object) -> Cell:
         """The member whose turn it is."""
@@ -142,7 +149,11 @@ class Pool(Place):
             await supervisor.delete_child(str(number))
         new = (number for number in itertools.count(1) if number not in numbers)
         for _ in range(replicas - len(numbers)):
-            await supervisor.start_child(self._spec.member(next(new)))
+            number = next(new)
+            try:
+                await supervisor.start_child(self._spec.member(number))
+            except ChildAlreadyPresent:  # one that has ended for good
+                await supervisor.restart_child(str(number))
 
     def statistics(self) -> MailboxStatistics:
         """The sums over its members."""

@@ -9,14 +9,14 @@ import trio
 from anima_supervisors import Exit
 
 from ._envelope import Envelope, Question
-from ._errors import ActorStopped, MailboxClosed
+from ._errors import ActorStopped, MailboxClosed, NotAccepted
 from ._mailbox import MailboxStatistics
 from ._reply import Reply
-from ._waits import add_edge, remove_edge, waiting
+from ._waits import add_wait, waiting_for_room
 
 if TYPE_CHECKING:
     from ._cell import Cell
-    from ._place import Place, Receiver
+    from ._place import Place
     from ._system import System
 
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -82,10 +82,12 @@ class ActorRef(Generic[M_contra]):
         where a handler would wait for an actor that waits for it.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        cell = self._cell_for(message)
+        place = self._place_for(message)
+        if place is None:
+            return
         sender = self.system.here()
         trace = None if sender is None else self.system.outgoing(sender, self.path, message)
-        await self._put(cell, Envelope(message, sender, trace), sender)
+        await self._put(place, Envelope(message, sender, trace), sender)
 
     async def ask(self, request: AskedOf[M_contra, R_co], *, timeout: float | None = None) -> R_co:
         """Send a request and wait for its reply, at most `timeout` seconds (by default what the actor's class says).
@@ -96,27 +98,30 @@ class ActorRef(Generic[M_contra]):
         Raises `AskTimeout`, `AskFailed` with the handler's error as its cause, `ActorStopped`, `AskCircle`, whatever
         `Refused` the handler raises, `NotAccepted` and `TooManyHops`.
         """
-        cell = self._cell_for(request)
+        place = self._place_for(request)
+        if place is None:
+            raise NotAccepted(self.path, type(request), [])
+        receiver = place.pick(request)
         system = self.system
         asker = system.here()
-        deadline = trio.current_time() + (cell.ask_timeout if timeout is None else timeout)
+        deadline = trio.current_time() + (receiver.ask_timeout if timeout is None else timeout)
+        reply = Reply(receiver, system.timers, self.path)
         if asker is None:
             trace = None
         else:
             trace = system.outgoing(asker, self.path, request)
             if asker.current is not None and asker.current.deadline < deadline:
                 deadline = asker.current.deadline
-            add_edge(asker, cell)
+            add_wait(asker, reply)
         try:
-            reply = Reply(cell, system.timers)
             envelope = Question(request, asker, trace, reply, deadline)
             system.timers.add(deadline, reply)
             try:
-                mailbox = cell.mailbox
+                mailbox = receiver.mailbox
                 if mailbox.has_room or mailbox.drops:
                     mailbox.put_nowait(envelope)
                 else:
-                    await self._put_question(cell, envelope, reply)
+                    await self._put_question(place, envelope, reply)
             except BaseException:
                 reply.abandon()
                 raise
@@ -126,25 +131,35 @@ class ActorRef(Generic[M_contra]):
             return answer
         finally:
             if asker is not None:
-                remove_edge(asker, cell)
+                assert asker.waits_for is not None
+                del asker.waits_for[reply]
 
-    async def _put(self, cell: Receiver, envelope: Envelope, sender: Cell | None) -> None:
-        try:
-            if cell.mailbox.has_room:
-                await cell.mailbox.put(envelope)
-            else:
-                with waiting(sender, cell):
-                    await cell.mailbox.put(envelope)
-        except MailboxClosed:
-            raise ActorStopped(self.path, f"{self.path} ended while a message waited for room") from None
-
-    async def _put_question(self, cell: Receiver, envelope: Question, reply: Reply) -> None:
-        """Wait for room, no longer than for the reply."""
-        with trio.move_on_at(envelope.deadline):
+    async def _put(self, place: Place, envelope: Envelope, sender: Cell | None) -> None:
+        """Wait for room; where a member of a pool ends meanwhile, at another one."""
+        while True:
+            receiver = place.pick(envelope.message)
+            if envelope.reply is not None:
+                envelope.reply.moved_to(receiver)
             try:
-                await cell.mailbox.put(envelope)
+                if receiver.mailbox.has_room or envelope.reply is not None:
+                    await receiver.mailbox.put(envelope)
+                else:
+                    with waiting_for_room(sender, receiver):
+                        await receiver.mailbox.put(envelope)
+                return
             except MailboxClosed:
-                reply.fail(ActorStopped(self.path, f"{self.path} ended before it answered"))
+                if place.ended or receiver is place:
+                    raise ActorStopped(self.path, f"{self.path} ended while a message waited for room") from None
+
+    async def _put_question(self, place: Place, envelope: Question, reply: Reply) -> None:
+        """Wait for room, no longer than for the reply."""
+        with trio.CancelScope(deadline=envelope.deadline) as scope:
+            try:
+                await self._put(place, envelope, None)
+            except ActorStopped as error:
+                reply.fail(error)
+        if scope.cancelled_caught and not reply.over:
+            reply.fire()
 
     # Where it leads
 
@@ -153,14 +168,14 @@ class ActorRef(Generic[M_contra]):
         self._target = self.system.at(self.path)
         return self._target
 
-    def _cell_for(self, message: object) -> Receiver:
-        """The actor that a message goes to: of a pool, the one whose turn it is. Raises `ActorStopped`."""
+    def _place_for(self, message: object) -> Place | None:
+        """Where a message goes; None if it is dealt with already. Raises `ActorStopped`, `NotAccepted`."""
         target = self._target
         if target is None or target.ended:
             target = self.place()
-        if message.__class__ not in target.accepts:
-            target.admit(message)
-        return target.pick(message)
+        if message.__class__ in target.accepts or target.admit(message):
+            return target
+        return None
 
     def place(self) -> Place:
         """What is behind the address: for the floors above. Raises `ActorStopped` if there is nothing."""

@@ -21,10 +21,12 @@ class Reply:
     reply, whoever handles the request is told, so that it can stop.
     """
 
-    __slots__ = ("_error", "_parked", "_target", "_timers", "_value", "handler", "over")
+    __slots__ = ("_error", "_parked", "_timers", "_value", "handler", "over", "path", "target")
 
-    def __init__(self, target: Receiver, timers: Timers) -> None:
-        self._target = target
+    def __init__(self, target: Receiver, timers: Timers, path: str) -> None:
+        #: who has the request, and the address that was asked, which may be that of a pool
+        self.target = target
+        self.path = path
         self._timers = timers
         self._parked: Task | None = None
         self._value: object = None
@@ -38,7 +40,7 @@ class Reply:
         if not self.over:
             self.over = True
             self._value = value
-            self._timers.forget()
+            self._timers.forget(self)
             if self._parked is not None:
                 trio.lowlevel.reschedule(self._parked)
 
@@ -51,7 +53,7 @@ class Reply:
     def fire(self) -> None:
         """The deadline has come."""
         self.over = True
-        self._error = self._target.late(self)
+        self._error = self.target.late(self)
         if self._parked is not None:
             trio.lowlevel.reschedule(self._parked)
         self._tell_handler()
@@ -69,7 +71,7 @@ class Reply:
 
     def moved_to(self, target: Receiver) -> None:
         """Another actor has the request now."""
-        self._target = target
+        self.target = target
 
     def _aborted(self, _: object) -> Abort:
         self.abandon()
@@ -80,7 +82,7 @@ class Reply:
         self._parked = None
         if not self.over:
             self.over = True
-            self._timers.forget()
+            self._timers.forget(self)
             self._tell_handler()
 
     def _tell_handler(self) -> None:

@@ -42,6 +42,7 @@ from ._timers import Timers
 
 M = TypeVar("M")
 N = TypeVar("N")
+O = TypeVar("O")
 E = TypeVar("E")
 P = ParamSpec("P")
 
@@ -174,7 +175,26 @@ class System:
     ) -> contextlib.AbstractAsyncContextManager[Inbox[M | N]]: ...
     @overload
     def open_inbox(
-        self, *kinds: type, name: str | None = None, mailbox: MailboxSpec = MailboxSpec()
+        self,
+        kind: type[M],
+        other: type[N],
+        third: type[O],
+        /,
+        *,
+        name: str | None = None,
+        mailbox: MailboxSpec = MailboxSpec(),
+    ) -> contextlib.AbstractAsyncContextManager[Inbox[M | N | O]]: ...
+    @overload
+    def open_inbox(
+        self,
+        kind: type,
+        other: type,
+        third: type,
+        fourth: type,
+        /,
+        *more: type,
+        name: str | None = None,
+        mailbox: MailboxSpec = MailboxSpec(),
     ) -> contextlib.AbstractAsyncContextManager[Inbox[Any]]: ...
     def open_inbox(
         self, *kinds: type, name: str | None = None, mailbox: MailboxSpec = MailboxSpec()
@@ -184,8 +204,14 @@ class System:
         It takes messages of these classes, and no requests. Without a name it gets one. What is left at the end of the
         block are dead letters. Raises `BadActor` if the name is taken.
         """
-        self._inboxes += 1
-        return inbox_at(self, f"{self.name}/{name or f'inbox-{self._inboxes}'}", kinds, mailbox)
+        return inbox_at(self, f"{self.name}/{name or self._inbox_name()}", kinds, mailbox)
+
+    def _inbox_name(self) -> str:
+        while True:
+            self._inboxes += 1
+            name = f"inbox-{self._inboxes}"
+            if f"{self.name}/{name}" not in self._places:
+                return name
 
     # Watching
 
@@ -193,10 +219,9 @@ class System:
         """Tell `watcher` when the actor at `ref` ends for good; at once if there is none."""
         place = self._places.get(ref.path)
         if place is None:
-            watcher.tell_reserved(Envelope(Terminated(ref, Shutdown("no such actor")), None, None))
-            return
-        place.watched_by(watcher)
-        watcher.while_up(functools.partial(self.unwatch, watcher, ref))
+            watcher.tell_news(Terminated(ref, Shutdown("no such actor")))
+        else:
+            place.watched_by(watcher)
 
     def unwatch(self, watcher: Receiver, ref: ActorRef[Any]) -> None:
         """Tell it no more."""

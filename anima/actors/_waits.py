@@ -2,7 +2,8 @@
 
 An edge goes from an actor to the one it waits for, as long as its mailbox is held up by that wait: by an ask in a
 handler, or by a `put` in one into a full mailbox. Whether a wait holds up a mailbox is a matter of tasks (see
-`System.actor_of`), not of context variables, which are copied into tasks that hold up nothing. Guarded by
+`System.here`), not of context variables, which are copied into tasks that hold up nothing. An edge is over in the
+moment in which the wait is, although the task that waited has not had its turn yet. Guarded by
 tests/anima/actors/test_circles.py.
 """
 
@@ -10,12 +11,38 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+from trio.lowlevel import Task
 
 from ._errors import AskCircle
 
 if TYPE_CHECKING:
     from ._place import Receiver
+
+
+class Wait(Protocol):
+    """An edge: a wait for `target`, until it is `over`."""
+
+    @property
+    def target(self) -> Receiver: ...
+    @property
+    def over(self) -> bool: ...
+
+
+class PutWait:
+    """The wait of a task for room in a mailbox."""
+
+    __slots__ = ("_task", "target")
+
+    def __init__(self, target: Receiver, task: Task) -> None:
+        self.target = target
+        self._task = task
+
+    @property
+    def over(self) -> bool:
+        return self._task not in (self.target.mailbox.putting or ())
 
 
 def refuse_circle(waiting: Receiver, target: Receiver) -> None:
@@ -24,7 +51,7 @@ def refuse_circle(waiting: Receiver, target: Receiver) -> None:
         return  # nearly always
     way = _way(target, waiting)
     if way is not None:
-        raise AskCircle([waiting.path, *(cell.path for cell in way if cell is not waiting)])
+        raise AskCircle([waiting.path, *(receiver.path for receiver in way if receiver is not waiting)])
 
 
 def _way(start: Receiver, goal: Receiver) -> list[Receiver] | None:
@@ -32,47 +59,39 @@ def _way(start: Receiver, goal: Receiver) -> list[Receiver] | None:
     before: dict[Receiver, Receiver | None] = {start: None}
     todo = [start]
     while todo:
-        cell = todo.pop()
-        if cell is goal:
+        receiver = todo.pop()
+        if receiver is goal:
             way: list[Receiver] = []
-            back: Receiver | None = cell
+            back: Receiver | None = receiver
             while back is not None:
                 way.append(back)
                 back = before[back]
             return way[::-1]
-        for other in cell.waits_for or ():
-            if other not in before:
-                before[other] = cell
-                todo.append(other)
+        for wait in receiver.waits_for or ():
+            if not wait.over and wait.target not in before:
+                before[wait.target] = receiver
+                todo.append(wait.target)
     return None
 
 
+def add_wait(waiting: Receiver, wait: Wait) -> None:
+    """`waiting` waits from now on. Raises `AskCircle`."""
+    refuse_circle(waiting, wait.target)
+    if waiting.waits_for is None:
+        waiting.waits_for = {}
+    waiting.waits_for[wait] = None
+
+
 @contextlib.contextmanager
-def waiting(cell: Receiver | None, target: Receiver) -> Iterator[None]:
+def waiting_for_room(waiting: Receiver | None, target: Receiver) -> Iterator[None]:
     """An edge for the length of the block; none where no actor's mailbox is held up. Raises `AskCircle`."""
-    if cell is None:
+    if waiting is None:
         yield
         return
-    add_edge(cell, target)
+    wait = PutWait(target, trio.lowlevel.current_task())
+    add_wait(waiting, wait)
     try:
         yield
     finally:
-        remove_edge(cell, target)
-
-
-def add_edge(cell: Receiver, target: Receiver) -> None:
-    """`cell` waits for `target` from now on. Raises `AskCircle`."""
-    refuse_circle(cell, target)
-    if cell.waits_for is None:
-        cell.waits_for = {}
-    cell.waits_for[target] = cell.waits_for.get(target, 0) + 1
-
-
-def remove_edge(cell: Receiver, target: Receiver) -> None:
-    """One wait of `cell` for `target` is over."""
-    assert cell.waits_for is not None
-    left = cell.waits_for[target] - 1
-    if left:
-        cell.waits_for[target] = left
-    else:
-        del cell.waits_for[target]
+        assert waiting.waits_for is not None
+        del waiting.waits_for[wait]

@@ -14,7 +14,6 @@ from anima.actors import (
     ActorRef,
     ActorStopped,
     AskFailed,
-    Envelope,
     Place,
     Receiver,
     System,
@@ -230,7 +229,7 @@ class Capabilities:
         self._watchers.setdefault(name, {})[watcher] = None
         watcher.while_up(functools.partial(self.unwatch, watcher, name))
         for offer in sorted(self._index.get((name,), ()), key=lambda offer: offer.number):
-            watcher.tell_reserved(Envelope(Came(offer.ref, offer.capability), None, None))
+            watcher.tell_news(Came(offer.ref, offer.capability))
 
     def unwatch(self, watcher: Place, name: str) -> None:
         watchers = self._watchers.get(name, {})
@@ -239,7 +238,7 @@ class Capabilities:
 
     def _tell(self, name: str, change: Came | Went) -> None:
         for watcher in list(self._watchers.get(name, ())):
-            watcher.tell_reserved(Envelope(change, None, None))
+            watcher.tell_news(change)
 
 
 def load_of(ref: ActorRef[Any]) -> int:

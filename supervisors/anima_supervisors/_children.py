@@ -96,7 +96,8 @@ class Child:
         self.incarnation = None
 
     def down(self) -> None:
-        """It has no task and gets none by itself."""
+        """It has no task and gets none by itself. If it is started again, that is a first start."""
+        self.up_at_once = self.spec.up_at_once
         callback, self.on_down = self.on_down, None
         if callback is not None:
             exit, self.last_exit = self.last_exit, None

@@ -64,6 +64,10 @@ def _frozen_rules(rules: Mapping[type[Exception], OnError]) -> Mapping[type[Exce
     return MappingProxyType(dict(rules)) if rules else _NO_RULES
 
 
+def _usual_shutdown(child: ChildSpec) -> StopPolicy:
+    return Never() if child.is_supervisor else After(5.0)
+
+
 @attrs.frozen(eq=False)
 class ChildSpec:
     """Describes one child.
@@ -89,7 +93,8 @@ class ChildSpec:
     id: str
     start: StartCallable | SupervisorSpec | DynamicSupervisorSpec | SpecFactory
     restart: Restart = Restart.PERMANENT
-    shutdown: StopPolicy = attrs.field(kw_only=True)
+    # said here, not by a decorator below: else a type checker that does not know attrs well wants it given
+    shutdown: StopPolicy = attrs.field(default=attrs.Factory(_usual_shutdown, takes_self=True), kw_only=True)
     significant: bool = attrs.field(default=False, kw_only=True)
     start_timeout: float | None = attrs.field(default=None, kw_only=True)
     heartbeat: float | None = attrs.field(default=None, kw_only=True)
@@ -101,10 +106,6 @@ class ChildSpec:
     takes: frozenset[str] = attrs.field(init=False, repr=False)
     #: a callable that cannot say when it is up is so from the start
     up_at_once: bool = attrs.field(init=False, repr=False)
-
-    @shutdown.default
-    def _usual_shutdown(self) -> StopPolicy:
-        return Never() if self.is_supervisor else After(5.0)
 
     @runs_a_task.default
     def _starts_a_task(self) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import trio
 
-from anima.actors import Actor, ActorRef, ActorSpec, Request, System, message, open_system, receive
+from anima.actors import Actor, ActorRef, ActorSpec, Declaration, Request, System, message, open_system, receive
 from anima.hub import Capability, Hub, Listens
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
@@ -90,7 +90,7 @@ async def _look_ups(size: int) -> dict[str, float]:
 
 async def _cycles(count: int) -> tuple[float, int]:
     """Bytes that are left for each cycle, and objects for all of them."""
-    declares = [Listens("notes"), Capability("work", attributes={"kind": "short"})]
+    declares: list[Declaration] = [Listens("notes"), Capability("work", attributes={"kind": "short"})]
     async with open_system() as system:
         hub = Hub.of(system)
 

@@ -1,0 +1,440 @@
+"""The system: opening and leaving it, addresses, mailboxes as their senders see them, and who holds up the loop."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from anima.actors import (
+    Actor,
+    ActorRef,
+    ActorSpec,
+    ActorStopped,
+    BadActor,
+    MailboxFull,
+    MailboxSpec,
+    MailboxStatistics,
+    NotAccepted,
+    Overflow,
+    Reason,
+    Request,
+    Stop,
+    message,
+    open_system,
+    receive,
+)
+from anima_supervisors import (
+    BadSpec,
+    ChildAlreadyStarted,
+    ChildNotFound,
+    ChildSpec,
+    ChildStartFailed,
+    Exited,
+    Inline,
+    LoopBlocked,
+    RestartIntensityExceeded,
+    SupervisorSpec,
+    open_supervisor,
+)
+from anima_supervisors.testing import EventLog, held
+
+
+@message
+class Do(Request[Any]):
+    """Runs inside of the handler, with the actor."""
+
+    code: Callable[[Any], Awaitable[Any]]
+
+
+@message
+class Note(Request[str]):
+    text: str
+
+
+@message
+class LongNote(Note):
+    pass
+
+
+@message
+class Wait:
+    seconds: float
+
+
+class Plain(Actor[Do | Note | Wait | Stop]):
+    def __init__(self, log: list[str] | None = None) -> None:
+        self.log = [] if log is None else log
+
+    @receive
+    async def do(self, message: Do) -> Any:
+        return await message.code(self)
+
+    @receive
+    async def note(self, message: Note) -> str:
+        self.log.append(message.text)
+        return message.text
+
+    @receive
+    async def wait(self, message: Wait) -> None:
+        await trio.sleep(message.seconds)
+
+
+class Slow(Plain):
+    async def started(self) -> None:
+        await trio.sleep(10)
+
+
+async def idle(_: object) -> str:
+    return "done"
+
+
+async def forever(_: object) -> None:
+    await trio.sleep_forever()
+
+
+async def fail(_: object) -> None:
+    raise ValueError("broken")
+
+
+# Opening and leaving
+
+
+async def test_leaving_the_block_stops_actors_in_reverse_order_within_their_bounds(autojump_clock: MockClock) -> None:
+    events = EventLog()
+    log: list[str] = []
+    specs = [ActorSpec(id, functools.partial(Plain, log)).child() for id in ("a", "b", "c")]
+    async with open_system(SupervisorSpec(children=specs), name="tree", on_event=Inline(events)) as system:
+        ref = system.ref("tree/b", Plain)
+        ref.tell(Wait(3))
+        await wait_all_tasks_blocked()
+        ref.tell(Note("left"))
+    assert events.paths(Exited) == ["tree/c", "tree/b", "tree/a", "tree"]
+    assert trio.current_time() == 3
+    assert log == []
+    assert [letter.reason for letter in system.dead_letters] == [Reason.LEFT_OVER]
+
+
+async def test_an_outer_cancellation_stops_the_tree_and_passes(autojump_clock: MockClock) -> None:
+    events = EventLog()
+    with trio.move_on_after(1) as scope:
+        async with open_system(on_event=Inline(events)) as system:
+            ref = await system.spawn("plain", Plain)
+            await ref.ask(Do(forever), timeout=100)
+    assert scope.cancelled_caught
+    assert events.paths(Exited) == ["home/plain", "home"]
+    assert trio.current_time() == 1  # nobody waited for the reply any more
+
+
+async def test_an_error_in_the_block_comes_out_as_it_is() -> None:
+    events = EventLog()
+    error = ValueError("of the block")
+    with pytest.raises(ValueError) as info:
+        async with open_system(on_event=Inline(events)) as system:
+            await system.spawn("plain", Plain)
+            raise error
+    assert info.value is error
+    assert events.paths(Exited) == ["home/plain", "home"]
+
+
+async def test_an_interrupt_in_a_handler_stops_the_tree_and_comes_out() -> None:
+    async def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    events = EventLog()
+    with pytest.raises(KeyboardInterrupt):
+        async with open_system(on_event=Inline(events)) as system:
+            await system.spawn("other", Plain)
+            ref = await system.spawn("plain", Plain)
+            ref.tell(Do(interrupt))
+            await trio.sleep_forever()
+    assert sorted(events.paths(Exited)) == ["home", "home/other", "home/plain"]
+
+
+async def test_actors_that_crash_too_often_end_the_system_with_the_reason() -> None:
+    with pytest.raises(RestartIntensityExceeded, match="home/plain"):
+        async with open_system() as system:
+            ref = await system.spawn("plain", Plain)
+            for _ in range(4):
+                ref.tell(Do(fail))
+            await trio.sleep_forever()
+
+
+async def test_an_actor_of_the_first_children_that_does_not_start_is_told() -> None:
+    class Never(Plain):
+        async def started(self) -> None:
+            raise ValueError("never")
+
+    with pytest.raises(ChildStartFailed, match="home/never") as info:
+        async with open_system(SupervisorSpec(children=[ActorSpec("never", Never).child()])):
+            pass
+    assert isinstance(info.value.__cause__, ValueError)
+
+
+async def test_an_actor_needs_a_system() -> None:
+    with pytest.raises(ChildStartFailed) as info:
+        async with open_supervisor(SupervisorSpec(children=[ActorSpec("plain", Plain).child()])):
+            pass
+    assert isinstance(info.value.__cause__, BadActor)
+
+
+async def test_what_is_told_after_the_end_is_a_dead_letter() -> None:
+    events = EventLog()
+    async with open_system(on_event=Inline(events)) as system:
+        ref = await system.spawn("plain", Plain)
+    ref.tell(Note("late"))
+    assert [letter.reason for letter in system.dead_letters] == [Reason.NO_ACTOR]
+    with pytest.raises(ActorStopped):
+        await ref.ask(Note("late"))
+
+
+# Spawning
+
+
+async def test_a_path_is_for_one_actor() -> None:
+    async with open_system() as system:
+        ref = await system.spawn("plain", Plain)
+        for kind in (Plain, Slow):
+            with pytest.raises(ChildAlreadyStarted, match="home/plain"):
+                await system.spawn("plain", kind)
+        assert await ref.ask(Note("still there")) == "still there"
+
+
+@pytest.mark.parametrize("id", ["", "a/b", "a\nb"])
+async def test_an_id_that_is_no_part_of_a_path_is_refused_and_leaves_nothing(id: str) -> None:
+    async with open_system() as system:
+        with pytest.raises(BadSpec):
+            await system.spawn(id, Plain)
+        assert system.actors() == ()
+
+
+async def test_only_actor_classes_make_actors() -> None:
+    async with open_system() as system:
+        make: Any = lambda: Plain()  # noqa: E731
+        with pytest.raises(BadSpec, match="or by a functools"):
+            await system.spawn("plain", make)
+
+
+@pytest.mark.parametrize("kind", [Plain, Slow])
+async def test_a_cancelled_spawn_leaves_nothing(autojump_clock: MockClock, kind: type[Plain]) -> None:
+    async with open_system() as system:
+        with held(system.supervisor) if kind is Plain else trio.CancelScope(), trio.move_on_after(1) as scope:
+            await system.spawn("plain", kind)
+        assert scope.cancelled_caught
+        await wait_all_tasks_blocked()
+        assert system.actors() == ()
+        assert not await system.supervisor.which_children()
+        await system.spawn("plain", kind)
+
+
+# Addresses
+
+
+async def test_an_address_is_there_before_the_actor_and_is_equal_by_its_path() -> None:
+    async with open_system() as system, open_system() as other:
+        early = system.ref("home/plain", Plain)
+        assert early.ended
+        assert early.statistics() is None
+        assert await early.wait_ended() is None
+        ref = await system.spawn("plain", Plain)
+        assert early == ref
+        assert hash(early) == hash(ref)
+        assert not early.ended
+        assert await early.ask(Note("found")) == "found"
+        assert ref != await other.spawn("plain", Plain)
+        assert ref != await system.spawn("another", Plain)
+        assert "home/plain" in repr(ref)
+
+
+async def test_waiting_for_an_end_waits_over_restarts(autojump_clock: MockClock) -> None:
+    ends: list[object] = []
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ref = await system.spawn("plain", Plain)
+
+        @nursery.start_soon
+        async def wait() -> None:
+            ends.append(await ref.wait_ended())
+
+        with trio.move_on_after(1):
+            await ref.wait_ended()
+        ref.tell(Do(fail))
+        await ref.ask(Do(idle))
+        assert ends == []
+        await system.stop(ref)
+        await wait_all_tasks_blocked()
+        assert len(ends) == 1
+
+
+async def test_the_supervisor_of_a_path_is_found_and_of_a_wrong_path_not() -> None:
+    inner = SupervisorSpec(children=[ActorSpec("plain", Plain).child()])
+    async with open_system(SupervisorSpec(children=[ChildSpec("inner", inner)])) as system:
+        assert system.find("home") is system.supervisor
+        assert system.find("home/inner").path == "home/inner"
+        assert await system.ref("home/inner/plain", Plain).ask(Note("there")) == "there"
+        with pytest.raises(ChildNotFound):
+            system.find("elsewhere/inner")
+
+
+async def test_an_actor_that_its_supervisor_starts_again_is_there_when_that_returns() -> None:
+    async with open_system(SupervisorSpec(children=[ActorSpec("plain", Plain).child()])) as system:
+        ref = system.ref("home/plain", Plain)
+        for n in range(10):
+            await system.stop(ref)
+            assert ref.ended
+            await system.supervisor.restart_child("plain")
+            assert await ref.ask(Note(f"{n}")) == f"{n}"
+
+
+# What senders see
+
+
+async def test_what_an_actor_does_not_take_is_refused_at_the_sender() -> None:
+    text: Any = "text"
+    async with open_system() as system:
+        ref: ActorRef[Any] = await system.spawn("plain", Plain)
+        with pytest.raises(NotAccepted, match="home/plain does not accept str; it takes Do, Note, Stop, Wait"):
+            ref.tell(text)
+        with pytest.raises(NotAccepted):
+            await ref.put(text)
+        with pytest.raises(NotAccepted):
+            await ref.ask(text)
+        assert _statistics(ref).received == 0
+        assert len(system.dead_letters) == 0
+
+
+async def test_subclasses_of_what_an_actor_takes_go_where_their_base_goes() -> None:
+    log: list[str] = []
+    async with open_system() as system:
+        ref = await system.spawn("plain", Plain, log)
+        ref.tell(LongNote("told"))
+        await ref.put(LongNote("put"))
+        assert await ref.ask(LongNote("asked")) == "asked"
+        assert log == ["told", "put", "asked"]
+
+
+def _statistics(ref: ActorRef[Any]) -> MailboxStatistics:
+    statistics = ref.statistics()
+    assert statistics is not None
+    return statistics
+
+
+async def notes(system: Any, log: list[str], **more: Any) -> ActorRef[Do | Note | Wait | Stop]:
+    ref: ActorRef[Do | Note | Wait | Stop] = await system.spawn(
+        ActorSpec("notes", functools.partial(Plain, log), **more)
+    )
+    return ref
+
+
+async def test_messages_of_one_sender_are_handled_in_their_order() -> None:
+    log: list[str] = []
+    async with open_system() as system:
+        ref = await notes(system, log, mailbox=MailboxSpec(3))
+        for n in range(20):
+            if n % 3:
+                await ref.put(Note(f"{n}"))
+            else:
+                await ref.ask(Note(f"{n}"))
+        await ref.ask(Note("last"))
+    assert log == [*map(str, range(20)), "last"]
+
+
+async def test_a_full_mailbox_rejects_what_is_told_and_lets_in_what_is_put() -> None:
+    log: list[str] = []
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ref = await notes(system, log, mailbox=MailboxSpec(2))
+        ref.tell(Note("1"))
+        ref.tell(Note("2"))
+        with pytest.raises(MailboxFull, match="the mailbox of home/notes is full"):
+            ref.tell(Note("rejected"))
+        nursery.start_soon(ref.put, Note("3"))
+        await wait_all_tasks_blocked()
+        assert log == ["1", "2", "3"]
+        assert len(system.dead_letters) == 0
+
+
+@pytest.mark.parametrize(
+    ("overflow", "kept", "dropped"),
+    [(Overflow.DROP_OLDEST, ["2", "3"], "1"), (Overflow.DROP_NEWEST, ["1", "2"], "3")],
+)
+async def test_what_is_dropped_for_want_of_room_is_a_dead_letter(
+    overflow: Overflow, kept: list[str], dropped: str
+) -> None:
+    log: list[str] = []
+    async with open_system() as system:
+        ref = await notes(system, log, mailbox=MailboxSpec(2, overflow))
+        for n in (1, 2, 3):
+            ref.tell(Note(f"{n}"))
+        assert _statistics(ref).dropped == 1
+        await wait_all_tasks_blocked()
+        assert log == kept
+        [letter] = system.dead_letters
+        assert (letter.message, letter.reason) == (Note(dropped), Reason.DROPPED)
+
+
+async def test_a_put_that_waits_for_room_is_not_sent_when_it_is_cancelled_and_hears_of_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    log: list[str] = []
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ref = await notes(system, log, mailbox=MailboxSpec(1))
+        ref.tell(Wait(3))
+        await wait_all_tasks_blocked()
+        ref.tell(Note("in the mailbox"))
+        with trio.move_on_after(1):
+            await ref.put(Note("cancelled"))
+
+        @nursery.start_soon
+        async def put() -> None:
+            with pytest.raises(ActorStopped):
+                await ref.put(Note("too late"))
+
+        await wait_all_tasks_blocked()
+        assert _statistics(ref).tasks_waiting_put == 1
+        ref.tell(Stop())  # overtakes what is in the full mailbox
+        await ref.wait_ended()
+        assert trio.current_time() == 3
+        assert log == []
+        assert [letter.message for letter in system.dead_letters] == [Note("in the mailbox")]
+
+
+async def test_the_statistics_tell_what_is_in_the_mailbox_and_what_it_has_seen(autojump_clock: MockClock) -> None:
+    async with open_system() as system:
+        ref = await notes(system, [], mailbox=MailboxSpec(7))
+        await wait_all_tasks_blocked()
+        assert _statistics(ref) == MailboxStatistics(0, 7, 0, 0, 1, 0, 0)
+        ref.tell(Wait(1))
+        await wait_all_tasks_blocked()
+        ref.tell(Note("1"))
+        ref.tell(Stop())
+        assert _statistics(ref) == MailboxStatistics(1, 7, 1, 0, 0, 2, 0)
+        await ref.wait_ended()
+        assert ref.statistics() is None
+
+
+# Who holds up the loop
+
+
+async def test_the_watchdog_names_the_actor_that_holds_up_the_loop() -> None:
+    async def block(_: object) -> None:
+        time.sleep(0.2)  # noqa: ASYNC251 -- what is tested: nothing else can run meanwhile
+
+    blocked = trio.Event()
+    events: list[LoopBlocked] = []
+
+    def hook(event: object) -> None:
+        if isinstance(event, LoopBlocked):
+            events.append(event)
+            blocked.set()
+
+    async with open_system(on_event=Inline(hook), watchdog=0.05) as system:
+        ref = await system.spawn("plain", Plain)
+        ref.tell(Do(block))
+        with trio.fail_after(10):
+            await blocked.wait()
+    assert events[0].path == "home/plain"
+    assert "in block" in events[0].where
