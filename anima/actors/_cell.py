@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from ._reply import Reply
     from ._spec import ActorSpec
     from ._system import System
+
+
+def _nothing(_: Exit) -> None: ...
 
 
 class State(enum.Enum):
@@ -55,6 +59,7 @@ class Cell(Receiver):
         "stash",
         "stashed",
         "state",
+        "stop_supervisor",
         "trace_out",
     )
 
@@ -70,6 +75,8 @@ class Cell(Receiver):
         #: those of the present incarnation
         self.actor: Actor[Any] | None = None
         self.handle: Any = None
+        #: ends the supervisor it had last, for pools
+        self.stop_supervisor: Callable[[Exit], None] = _nothing
         #: what is being handled, and whether its handler has put it aside
         self.current: Envelope | None = None
         self.stashed = False
@@ -112,7 +119,8 @@ class Cell(Receiver):
 
     def tell_later(self, seconds: float, period: float | None, message: object) -> Timer:
         """Have it told `message` by itself, as long as this incarnation lives. Raises `NotAccepted`."""
-        if type(message) is not Stop and not self.would_accept(type(message)):
+        told_to_stop = type(message) is Stop and self.spec.kind._traits.dispatch.takes_stop
+        if not told_to_stop and not self.would_accept(type(message)):
             raise NotAccepted(self.path, type(message), self.names)
         timer = Timer(self.system.timers, seconds, period, lambda: self._tell_timed(message, period), self.forget)
         self.while_up(timer.cancel)
@@ -198,6 +206,8 @@ class Cell(Receiver):
         self.state = State.STARTING if made is None else State.UP
         self.handle = handle
         handle.on_down(self.end)
+        if self.pool is not None:
+            self.stop_supervisor = handle.stop_supervisor
         self.take_stash()
         actor = self.actor = made or self.spec.make()
         actor._place = self

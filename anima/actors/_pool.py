@@ -31,12 +31,12 @@ class Route(Protocol):
 
 @attrs.frozen
 class RoundRobin:
-    """One after the other; those that are being restarted are left out while there are others."""
+    """One after the other; those that are being restarted, or full, are left out while there are others."""
 
     def pick(self, members: list[Cell], message: Any, turn: int) -> Cell:
         for step in range(len(members)):
             cell = members[(turn + step) % len(members)]
-            if cell.state is State.UP:
+            if cell.state is State.UP and cell.mailbox.has_room:
                 return cell
         return members[turn % len(members)]
 
@@ -97,7 +97,7 @@ class Pool(Place):
             self.tell_end()
             if isinstance(exit, Shutdown) and exit.final:
                 # Told to end, all of them: so is their supervisor, or it would stay without a child and keep the name.
-                self.system.find(self.path).stop(exit)
+                cell.stop_supervisor(exit)
 
     def pick(self, message: object) -> Cell:
         """The member whose turn it is."""

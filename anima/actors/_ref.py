@@ -16,7 +16,7 @@ from ._waits import add_wait, waiting_for_room
 
 if TYPE_CHECKING:
     from ._cell import Cell
-    from ._place import Place
+    from ._place import Place, Receiver
     from ._system import System
 
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -87,7 +87,7 @@ class ActorRef(Generic[M_contra]):
             return
         sender = self.system.here()
         trace = None if sender is None else self.system.outgoing(sender, self.path, message)
-        await self._put(place, Envelope(message, sender, trace), sender)
+        await self._put(place, place.pick(message), Envelope(message, sender, trace), sender)
 
     async def ask(self, request: AskedOf[M_contra, R_co], *, timeout: float | None = None) -> R_co:
         """Send a request and wait for its reply, at most `timeout` seconds (by default what the actor's class says).
@@ -105,7 +105,7 @@ class ActorRef(Generic[M_contra]):
         system = self.system
         asker = system.here()
         deadline = trio.current_time() + (receiver.ask_timeout if timeout is None else timeout)
-        reply = Reply(receiver, system.timers, self.path)
+        reply = Reply(receiver, system.timers, self.path, asker)
         if asker is None:
             trace = None
         else:
@@ -121,7 +121,7 @@ class ActorRef(Generic[M_contra]):
                 if mailbox.has_room or mailbox.drops:
                     mailbox.put_nowait(envelope)
                 else:
-                    await self._put_question(place, envelope, reply)
+                    await self._put_question(place, receiver, envelope, reply)
             except BaseException:
                 reply.abandon()
                 raise
@@ -134,12 +134,9 @@ class ActorRef(Generic[M_contra]):
                 assert asker.waits_for is not None
                 del asker.waits_for[reply]
 
-    async def _put(self, place: Place, envelope: Envelope, sender: Cell | None) -> None:
+    async def _put(self, place: Place, receiver: Receiver, envelope: Envelope, sender: Cell | None) -> None:
         """Wait for room; where a member of a pool ends meanwhile, at another one."""
         while True:
-            receiver = place.pick(envelope.message)
-            if envelope.reply is not None:
-                envelope.reply.moved_to(receiver)
             try:
                 if receiver.mailbox.has_room or envelope.reply is not None:
                     await receiver.mailbox.put(envelope)
@@ -150,12 +147,17 @@ class ActorRef(Generic[M_contra]):
             except MailboxClosed:
                 if place.ended or receiver is place:
                     raise ActorStopped(self.path, f"{self.path} ended while a message waited for room") from None
+                receiver = place.pick(envelope.message)
+                if envelope.reply is not None:
+                    envelope.reply.moved_to(receiver)
+                    if envelope.reply.over:
+                        return
 
-    async def _put_question(self, place: Place, envelope: Question, reply: Reply) -> None:
+    async def _put_question(self, place: Place, receiver: Receiver, envelope: Question, reply: Reply) -> None:
         """Wait for room, no longer than for the reply."""
         with trio.CancelScope(deadline=envelope.deadline) as scope:
             try:
-                await self._put(place, envelope, None)
+                await self._put(place, receiver, envelope, None)
             except ActorStopped as error:
                 reply.fail(error)
         if scope.cancelled_caught and not reply.over:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 from trio.lowlevel import Abort, Task
 
+from ._errors import AskCircle
+from ._waits import refuse_circle
+
 if TYPE_CHECKING:
     from ._cell import Cell
     from ._place import Receiver
@@ -21,12 +24,13 @@ class Reply:
     reply, whoever handles the request is told, so that it can stop.
     """
 
-    __slots__ = ("_error", "_parked", "_timers", "_value", "handler", "over", "path", "target")
+    __slots__ = ("_asker", "_error", "_parked", "_timers", "_value", "handler", "over", "path", "target")
 
-    def __init__(self, target: Receiver, timers: Timers, path: str) -> None:
+    def __init__(self, target: Receiver, timers: Timers, path: str, asker: Receiver | None) -> None:
         #: who has the request, and the address that was asked, which may be that of a pool
         self.target = target
         self.path = path
+        self._asker = asker
         self._timers = timers
         self._parked: Task | None = None
         self._value: object = None
@@ -70,8 +74,13 @@ class Reply:
         return self._value
 
     def moved_to(self, target: Receiver) -> None:
-        """Another actor has the request now."""
+        """Another actor has the request now. Where that closes a circle of waiting actors, there will be no reply."""
         self.target = target
+        if self._asker is not None and not self.over:
+            try:
+                refuse_circle(self._asker, target)
+            except AskCircle as error:
+                self.fail(error)
 
     def _aborted(self, _: object) -> Abort:
         self.abandon()

@@ -55,6 +55,12 @@ class StopRequest:
             self._callback()
 
 
+class Above(Protocol):
+    """The supervisor of the child."""
+
+    def stop(self, reason: Exit = ...) -> None: ...
+
+
 class Linked(Protocol):
     """The incarnation behind a handle."""
 
@@ -64,6 +70,8 @@ class Linked(Protocol):
 
     @property
     def tree(self) -> Tree: ...
+    @property
+    def owner(self) -> Above: ...
     def started(self, value: object = None) -> None: ...
     def emit(self, kind: type[Event], **fields: Any) -> None: ...
     def on_down(self, callback: Callable[[Exit], object]) -> None: ...
@@ -108,6 +116,11 @@ class Handle:
     def emit_about(self) -> Callable[..., None]:
         """`emit_about(EventType, path, **fields)`, an event about any path. May be kept after the child's end."""
         return self._linked().tree.emit_about
+
+    @property
+    def stop_supervisor(self) -> Callable[[Exit], None]:
+        """`stop_supervisor(reason)`, as `Supervisor.stop` of the supervisor above. May be kept after the child's end."""
+        return self._linked().owner.stop
 
     def started(self, value: object = None) -> None:
         """The child is up. Any value goes to whoever asked for the start."""

@@ -42,6 +42,9 @@ class _Root:
     def became_stuck(self, incarnation: Incarnation) -> None:
         """Nobody above waits: the block's end does, for as long as it takes."""
 
+    def stop(self, reason: Exit = Shutdown()) -> None:
+        raise AssertionError("the root has no supervisor")
+
     def on_down(self, incarnation: Incarnation, callback: Callable[[Exit], object]) -> None:
         raise AssertionError("the root is a supervisor")
 
