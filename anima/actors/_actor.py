@@ -123,9 +123,8 @@ class Actor(Generic[M_contra]):
 
     @property
     def deadline(self) -> float:
-        """Until when, on Trio's clock, the reply to the request being handled is waited for; infinity for others."""
-        current = self._cell.current
-        return float("inf") if current is None else current.deadline
+        """Until when, on Trio's clock, what it asks for may take: as long as its asker waits. Infinity for others."""
+        return self._cell.deadline
 
     # What I do
 

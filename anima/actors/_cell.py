@@ -8,6 +8,7 @@ what is left becomes dead letters, and whoever watches is told.
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -141,6 +142,15 @@ class Cell(Receiver):
         return self.handle
 
     # What it sends
+
+    @property
+    def deadline(self) -> float:
+        """How long what it asks for now may take: as long as its own asker waits, unless it finishes in any case."""
+        return math.inf if self.detach or self.current is None else self.current.deadline
+
+    @property
+    def address(self) -> str:
+        return self.path if self.pool is None else self.pool.path
 
     def outgoing(self) -> Trace:
         """The trace of what it sends while it handles the current message; a new one outside of handlers."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from anima_supervisors import DoNotRestart, Exit, Handle, Normal, Shutdown, StopRequest
+from anima_supervisors import CleanExit, DoNotRestart, Handle, Shutdown, StopRequest, leaves
 
 from ._cell import Cell
 from ._deadletters import Reason
@@ -55,7 +55,7 @@ class ActorStart:
             if task_status is not None:
                 task_status.started(cell.ref)
             stop.call_when_set(lambda: cell.stop_soon(final=False, incarnation=handle))
-            end: Exit | Envelope | None = None
+            end: Shutdown | Envelope | None = None
             while end is None or isinstance(end, Envelope):
                 if end is None:
                     end = await _serve(cell, actor, handle, None, None)
@@ -73,8 +73,7 @@ class ActorStart:
             cell.unfinished(Reason.INTERRUPTED, None)
             cell.incarnation_ended()
             del cell.system.loops[trio.lowlevel.current_task()]  # no name for it: that would be a circle
-        if isinstance(end, Shutdown):
-            raise DoNotRestart(end.info)
+        raise DoNotRestart(end.info) if end.final else CleanExit(end.info)
 
     def run_at_once(self, *, handle: Handle, stop: StopRequest) -> Awaitable[None]:
         """The same for an actor that is up at once: it has been made, or was up before."""
@@ -84,9 +83,9 @@ class ActorStart:
 ActorStart.run.kind = ActorStart.run_at_once.kind = "actor"  # type: ignore[attr-defined]  # what snapshots and outlines call it
 
 
-async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: Envelope) -> Exit | Envelope | None:
+async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: Envelope) -> Shutdown | Envelope | None:
     """Go on with `first`, in a cancel scope. Returns as `_serve` does."""
-    end: Exit | Envelope | None = None
+    end: Shutdown | Envelope | None = None
     with trio.CancelScope() as scope:
         cell.scope = scope
         end = await _serve(cell, actor, handle, scope, first)
@@ -98,8 +97,8 @@ async def _serve_requests(cell: Cell, actor: Actor[Any], handle: Handle, first: 
 
 async def _serve(
     cell: Cell, actor: Actor[Any], handle: Handle, scope: trio.CancelScope | None, first: Envelope | None
-) -> Exit | Envelope | None:
-    """Handle messages until it is to end; why: `Normal` for a stop by the supervisor.
+) -> Shutdown | Envelope | None:
+    """Handle messages until it is to end; why: a final `Shutdown` if it was told to, or the supervisor's.
 
     Returns a request where there is no scope around that could cut its handling short, and None where there is one
     that was used: it goes on with a scope, or without.
@@ -116,7 +115,7 @@ async def _serve(
             envelope = mailbox.reserved.popleft()
             if isinstance(envelope, StopSignal):
                 if envelope.incarnation is None or envelope.incarnation is handle:
-                    return Shutdown(envelope.reason, final=True) if envelope.final else Normal()
+                    return Shutdown(envelope.reason, final=envelope.final)
                 continue  # it was for one that has ended in another way
             if isinstance(envelope, News) and envelope.incarnation not in (None, handle):
                 continue
@@ -131,7 +130,7 @@ async def _serve(
         reply = envelope.reply
         if reply is not None:
             if reply.over:
-                cell.system.dead_letters.add(envelope, cell.path, Reason.EXPIRED)
+                cell.system.dead_letters.add(envelope, cell.address, Reason.EXPIRED)
                 continue
             if scope is None and not cell.detach:
                 return envelope
@@ -143,6 +142,11 @@ async def _serve(
             result = await handler(actor, message)
         except Refused as refusal:
             _refused(cell, refusal)
+        except ExceptionGroup as group:  # from a nursery of the handler
+            refusals = [leaf for leaf in leaves(group) if isinstance(leaf, Refused)]
+            if len(refusals) < sum(1 for _ in leaves(group)):
+                raise
+            _refused(cell, refusals[0])
         else:
             if reply is not None and not cell.stashed:
                 reply.answer(result)
@@ -156,12 +160,12 @@ async def _serve(
             await trio.lowlevel.checkpoint()
 
 
-async def _stopping(actor: Actor[Any], end: Exit) -> None:
+async def _stopping(actor: Actor[Any], end: Shutdown) -> None:
     """Call the hook. Where the end is final, it stays so even if the hook fails."""
     try:
         await actor.stopping(end)
     except Exception as error:
-        if isinstance(end, Shutdown):
+        if end.final:
             raise DoNotRestart(error) from error
         raise
 

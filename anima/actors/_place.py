@@ -119,16 +119,21 @@ class Place(abc.ABC):
 
     # Messages that nobody handles
 
+    @property
+    def address(self) -> str:
+        """Where messages for it are sent: of a member of a pool, the pool's."""
+        return self.path
+
     def dropped(self, envelope: Envelope) -> None:
         """There is no room for this, or it had to make room for another."""
         self.lost(envelope, Reason.DROPPED, MailboxDropped(self.path))
 
     def lost(self, envelope: Envelope, reason: Reason, error: BaseException | None = None) -> None:
         """Nobody will handle this: it is a dead letter, and whoever waits for the answer is told why."""
-        self.system.dead_letters.add(envelope, self.path, reason, error)
+        self.system.dead_letters.add(envelope, self.address, reason, error)
         if envelope.reply is not None:
             if error is None:
-                failure: Exception = ActorStopped(envelope.reply.path, f"{self.path} ended before it answered")
+                failure: Exception = ActorStopped(envelope.reply.path, f"{self.path} was stopped before it answered")
             else:
                 failure = AskFailed(envelope.reply.path, f"{self.path} did not answer: {reason.value}: {error}")
                 failure.__cause__ = error

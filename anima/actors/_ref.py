@@ -11,6 +11,7 @@ from anima_supervisors import Exit
 from ._envelope import Envelope, Question
 from ._errors import ActorStopped, MailboxClosed, NotAccepted
 from ._mailbox import MailboxStatistics
+from ._messages import Stop
 from ._reply import Reply
 from ._waits import add_wait, waiting_for_room
 
@@ -98,9 +99,10 @@ class ActorRef(Generic[M_contra]):
         Raises `AskTimeout`, `AskFailed` with the handler's error as its cause, `ActorStopped`, `AskCircle`, whatever
         `Refused` the handler raises, `NotAccepted` and `TooManyHops`.
         """
+        if isinstance(request, Stop):
+            raise NotAccepted(self.path, Stop, ["Stop by tell and put only, since nothing answers it"])
         place = self._place_for(request)
-        if place is None:
-            raise NotAccepted(self.path, type(request), [])
+        assert place is not None
         receiver = place.pick(request)
         system = self.system
         asker = system.here()
@@ -110,8 +112,7 @@ class ActorRef(Generic[M_contra]):
             trace = None
         else:
             trace = system.outgoing(asker, self.path, request)
-            if asker.current is not None and asker.current.deadline < deadline:
-                deadline = asker.current.deadline
+            deadline = min(deadline, asker.deadline)
             add_wait(asker, reply)
         try:
             envelope = Question(request, asker, trace, reply, deadline)

@@ -19,6 +19,7 @@ from anima_supervisors import (
     Event,
     EventHook,
     Handle,
+    Ignore,
     Inline,
     Shutdown,
     Supervisor,
@@ -112,6 +113,8 @@ class System:
         """Start an actor that is up as soon as it is made. It is made here, so that nothing has to be waited for."""
         try:
             actor = spec.make()
+        except Ignore:
+            return ActorRef(self, path, None)
         except Exception as error:
             raise ChildStartFailed(path, error) from error
         cell = Cell(self, path, spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from collections import Counter
@@ -33,6 +34,7 @@ from ._tables import (
     ActorTable,
     AliveTable,
     BackoffTable,
+    MailboxTable,
     ProcessTable,
     ReadyTable,
     SupervisorTable,
@@ -358,13 +360,18 @@ class _Build:
         except BadSpec as error:
             own = f"child {key.partition('.')[2]!r}: "  # a spec names its child, which the key does already
             for fault in error.faults:
-                fault = fault.removeprefix(own)
+                fault = _ACTORS.sub("", fault.removeprefix(own))
                 section, _, name = key.partition(".")
                 words = fault.removeprefix("backoff ").split(" ", 1)  # most faults begin with the field's name
-                table = SECTIONS[section] if "." not in name else BackoffTable
+                inner = name.rpartition(".")[2] if "." in name else ""
+                table = {"": SECTIONS[section], "mailbox": MailboxTable}.get(inner, BackoffTable)
                 known = words[0] in attrs.fields_dict(table)
                 self.problem(f"{key}.{words[0]}" if known else key, words[-1] if known else fault)
             return None
+
+
+#: How specs of actors begin to say what is wrong: with whom it is about, which the key says already.
+_ACTORS = re.compile(r"^(actor|pool) '.*?': |^a mailbox's ")
 
 
 class _StandIn(Actor[Stop]):

@@ -119,7 +119,7 @@ class Handle:
 
     @property
     def stop_supervisor(self) -> Callable[[Exit], None]:
-        """`stop_supervisor(reason)`, as `Supervisor.stop` of the supervisor above. May be kept after the child's end."""
+        """`stop_supervisor(reason)`, as `Supervisor.stop` of the supervisor above. May be kept."""
         return self._linked().owner.stop
 
     def started(self, value: object = None) -> None:
