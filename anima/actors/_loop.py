@@ -19,7 +19,7 @@ from anima_supervisors import CleanExit, DoNotRestart, Handle, Shutdown, StopReq
 from ._cell import Cell
 from ._deadletters import Reason
 from ._envelope import Envelope, News, StopSignal
-from ._errors import Refused
+from ._errors import BadActor, Refused
 
 if TYPE_CHECKING:
     from ._actor import Actor
@@ -41,9 +41,10 @@ class ActorStart:
 
     async def run(self, *, handle: Handle, stop: StopRequest, task_status: Any = None) -> None:
         """The task of one incarnation. It is up at once where it is not given a `task_status`."""
-        from ._system import system_of
-
-        cell = system_of(handle).cell_for(handle, self._spec, self._pool)
+        system: Any = handle.shared
+        if not hasattr(system, "cell_for"):
+            raise BadActor(f"{handle.path}: an actor lives in a tree that open_system has opened")
+        cell: Cell = system.cell_for(handle, self._spec, self._pool)
         cell.system.loops[trio.lowlevel.current_task()] = cell
         try:
             first, self._first = self._first, None

@@ -325,14 +325,6 @@ class System:
         return Trace(f"{self._trace_prefix}{self._traces:016x}", 1, (), None)
 
 
-def system_of(handle: Handle) -> System:
-    """The system of the tree that a child belongs to. Raises `BadActor` where there is none."""
-    system = handle.shared
-    if not isinstance(system, System):
-        raise BadActor(f"{handle.path}: an actor lives in a tree that open_system has opened")
-    return system
-
-
 @contextlib.asynccontextmanager
 async def open_system(
     spec: AnySupervisorSpec = DynamicSupervisorSpec(),

@@ -197,9 +197,10 @@ class Restarts:
     def _count(self, child: Child, error: BaseException | None) -> bool:
         """Count a restart; False when it is one too many and the supervisor gives up."""
         life, window = self._life, self.window
-        if window.add(trio.current_time()):
+        now = trio.current_time()
+        if window.add(now):
             if life.spec.backoff is None:
-                self._announce(child, 0.0, window.count(trio.current_time()))
+                self._announce(child, 0.0, window.count(now))
             return True
         life.emit(events.GaveUp, child=child.path, intensity=window.intensity, period=window.period, error=error)
         life.end(Shutdown(RestartIntensityExceeded(life.path, child.path, window.intensity, window.period, error)))

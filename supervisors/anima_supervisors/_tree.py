@@ -91,7 +91,8 @@ class Tree:
 
     def emit_about(self, kind: type[Event], path: str, **fields: Any) -> None:
         """Emit an event about a path, whatever is there."""
-        self.emit(kind, path, self.attempts.of(path), **fields)
+        if self._delivery is not None:
+            self.emit(kind, path, self.attempts.of(path), **fields)
 
     def emit_from_thread(
         self, token: trio.lowlevel.TrioToken, kind: type[Event], path: str, incarnation: int, **fields: Any
