@@ -41,7 +41,7 @@ from ._mailbox import Mailbox, MailboxReceiver, MailboxSender, MailboxSpec, Mail
 from ._messages import Request, Stop, Terminated, is_idempotent, message
 from ._place import Place, Receiver
 from ._pool import ByKey, LeastMailbox, RoundRobin, Route
-from ._ref import ActorRef, AskedOf
+from ._ref import ActorRef, AskedOf, RefSender
 from ._spec import ActorSpec, PoolSpec
 from ._system import System, open_system
 from ._timers import Timer
@@ -81,6 +81,7 @@ __all__ = [
     "Published",
     "Reason",
     "Receiver",
+    "RefSender",
     "Refused",
     "Request",
     "RoundRobin",

@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import trio
+
 from anima_supervisors import BadSpec, Normal
 
 from ._deadletters import Reason
 from ._envelope import News
-from ._errors import NotAccepted
+from ._errors import MailboxClosed, NotAccepted
 from ._mailbox import MailboxSpec, MailboxStatistics
 from ._messages import Request
 from ._place import Receiver
@@ -45,7 +47,9 @@ class InboxPlace(Receiver):
         return sorted(kind.__name__ for kind in self._kinds)
 
     def close(self) -> None:
-        """Nobody receives any more; what is left is lost."""
+        """Nobody receives any more; what is left is lost. Without effect the second time."""
+        if self.ended:
+            return
         self.end_place(Normal())
         self.undo_there()
         for envelope in self.mailbox.close():
@@ -54,31 +58,40 @@ class InboxPlace(Receiver):
         self.tell_end()
 
 
-class Inbox(Generic[M]):
-    """Receives the messages that are sent to its address. Iterate over it, or call `receive`."""
+class Inbox(trio.abc.ReceiveChannel[M], Generic[M]):
+    """Receives the messages that are sent to its address: a channel in Trio's sense. Iterate over it, or `receive`."""
 
     def __init__(self, place: InboxPlace) -> None:
         self._place = place
+        self._channel = place.mailbox.receiver()
 
     @property
     def ref(self) -> ActorRef[M]:
         """Its address, to give away."""
         return self._place.ref
 
-    def __aiter__(self) -> Inbox[M]:
-        return self
-
-    async def __anext__(self) -> M:
-        return await self.receive()
-
     async def receive(self) -> M:
-        """The next message; waits for one, without limit. Cancelled, it has taken none."""
-        message: Any = (await self._place.mailbox.get()).message
+        """The next message; waits for one, without limit. A checkpoint. Cancelled, it has taken none.
+
+        Raises `trio.ClosedResourceError` when the inbox was closed.
+        """
+        try:
+            message: Any = (await self._channel.receive()).message
+        except trio.EndOfChannel:  # its own block has ended
+            raise trio.ClosedResourceError from None
         return message  # type: ignore[no-any-return]
 
+    async def aclose(self) -> None:
+        """Receive no more: what is left are dead letters. The end of the block does the same."""
+        self._place.close()
+        await self._channel.aclose()
+
     def receive_nowait(self) -> M:
-        """The next message. Raises `trio.WouldBlock` without one."""
-        message: Any = self._place.mailbox.get_nowait().message
+        """The next message. Raises `trio.WouldBlock` without one, `trio.ClosedResourceError` when it was closed."""
+        try:
+            message: Any = self._place.mailbox.get_nowait().message
+        except MailboxClosed:
+            raise trio.ClosedResourceError from None
         return message  # type: ignore[no-any-return]
 
     def statistics(self) -> MailboxStatistics:

@@ -164,6 +164,10 @@ class ActorRef(Generic[M_contra]):
         if scope.cancelled_caught and not reply.over:
             reply.fire()
 
+    def sender(self) -> RefSender[M_contra]:
+        """The sending end of the mailbox as a channel in Trio's sense: each `send` is a `put`, and a checkpoint."""
+        return RefSender(self)
+
     # Where it leads
 
     def _found(self) -> Place | None:
@@ -214,3 +218,30 @@ class ActorRef(Generic[M_contra]):
         """What is in its mailbox, and what it has seen; of a pool the sum. None if there is no actor."""
         place = self.place_if_any()
         return None if place is None else place.statistics()
+
+
+class RefSender(trio.abc.SendChannel[M_contra], Generic[M_contra]):
+    """The sending end of an actor's mailbox. Closing it closes this end alone; the actor goes on."""
+
+    def __init__(self, ref: ActorRef[M_contra]) -> None:
+        self._ref = ref
+        self._closed = False
+
+    async def send(self, value: M_contra) -> None:
+        """Put a message into the mailbox; wait for room. Cancelled while it waits, it is not sent.
+
+        Raises `trio.ClosedResourceError` when this end was closed, `trio.BrokenResourceError` when the actor has ended,
+        and what `ActorRef.put` raises besides.
+        """
+        if self._closed:
+            await trio.lowlevel.checkpoint()
+            raise trio.ClosedResourceError
+        try:
+            await self._ref.put(value)
+        except ActorStopped as error:
+            raise trio.BrokenResourceError from error
+        await trio.lowlevel.cancel_shielded_checkpoint()  # it is sent: a cancellation must not say otherwise
+
+    async def aclose(self) -> None:
+        self._closed = True
+        await trio.lowlevel.checkpoint()

@@ -12,7 +12,6 @@ from anima.actors import (
     Actor,
     ActorRef,
     BadActor,
-    MailboxClosed,
     MailboxFull,
     MailboxSpec,
     NotAccepted,
@@ -141,7 +140,7 @@ async def test_what_is_left_at_the_end_of_the_block_are_dead_letters() -> None:
         left, late = system.dead_letters
         assert (left.message, left.to, left.reason) == (Story("left"), "home/stories", Reason.LEFT_OVER)
         assert (late.message, late.to, late.reason) == (Story("late"), "home/stories", Reason.NO_ACTOR)
-        with pytest.raises(MailboxClosed):
+        with pytest.raises(trio.ClosedResourceError):
             await inbox.receive()
 
 
