@@ -248,6 +248,10 @@ class Cell(Receiver):
         if self.state is not State.ENDED:
             self.state = State.DOWN
         self.undo_up()
+        if self.ended:  # it was stuck: what its handler has put aside since has nobody to wait for
+            stashed, self.stash = self.stash or (), None
+            for envelope in stashed:
+                self._hand_on(envelope)
 
     def unfinished(self, reason: Reason, error: BaseException | None) -> None:
         """The handling of the current message was cut off by the end of its incarnation."""
@@ -277,7 +281,9 @@ class Cell(Receiver):
             self.pool.leave(self, exit)
         left = self.mailbox.close()
         self.undo_there()
-        stashed, self.stash = self.stash or (), None
+        stashed, self.stash = self.stash or deque(), None
+        if self.stashed:  # its handler is stuck, and has still to end
+            self.stash = deque([stashed.pop()])
         for envelope in (*stashed, *left):
             if not isinstance(envelope, StopSignal | News):
                 self._hand_on(envelope)

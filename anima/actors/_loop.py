@@ -18,7 +18,7 @@ from anima_supervisors import CleanExit, DoNotRestart, Handle, Shutdown, StopReq
 
 from ._cell import Cell
 from ._deadletters import Reason
-from ._envelope import Envelope, News, StopSignal
+from ._envelope import Envelope, News, Redelivery, StopSignal
 from ._errors import BadActor, Refused
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _refused(cell: Cell, refusal: Refused) -> None:
     if envelope.reply is not None:
         envelope.reply.fail(refusal)
     else:
-        cell.lost(envelope, Reason.REFUSED, refusal)
+        cell.lost(Redelivery(envelope), Reason.REFUSED, refusal)
 
 
 async def _crashed(cell: Cell, error: Exception) -> None:

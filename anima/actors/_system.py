@@ -145,7 +145,10 @@ class System:
         parent, _, id = ref.path.rpartition("/")
         if ref.ended:
             raise ActorStopped(ref.path, f"there is no actor at {ref.path}")
-        await self.find(parent).terminate_child(id)
+        try:
+            await self.find(parent).terminate_child(id)
+        except ChildNotFound:
+            raise ActorStopped(ref.path, f"{ref.path} has ended already") from None
 
     async def resize(self, ref: ActorRef[Any], replicas: int) -> None:
         """Give a pool another number of members; those that are too many stop, and leave their messages to others.
