@@ -1,9 +1,8 @@
-"""The life of an actor: its hooks, its children, watching others, timers, another behaviour, its end."""
+"""The life of an actor: its hooks, its end, its children, another behaviour."""
 
 from __future__ import annotations
 
 import functools
-import gc
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,13 +17,9 @@ from anima.actors import (
     ActorStopped,
     AskFailed,
     BadActor,
-    MailboxSpec,
     NotAccepted,
-    Reason,
     Request,
     Stop,
-    Terminated,
-    Timer,
     message,
     open_system,
     receive,
@@ -105,19 +100,6 @@ class Hooked(Actor[Do | Stop]):
         return await message.code(self)
 
 
-class Watcher(Actor[Do | Terminated]):
-    def __init__(self, log: list[Terminated]) -> None:
-        self.log = log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def ended(self, message: Terminated) -> None:
-        self.log.append(message)
-
-
 async def fail(_: object) -> None:
     raise ValueError("broken")
 
@@ -128,14 +110,6 @@ async def idle(_: object) -> None:
 
 async def forever(_: object) -> None:
     await trio.sleep_forever()
-
-
-def watch(*others: ActorRef[Any]) -> Do:
-    async def code(actor: Watcher) -> None:
-        for other in others:
-            actor.watch(other)
-
-    return Do(code)
 
 
 def sleep(seconds: float) -> Do:
@@ -414,270 +388,6 @@ async def test_any_child_can_live_below_an_actor() -> None:
         ref = await system.spawn("parent", Hooked, [], started=start)
         await system.stop(ref)
         assert events.paths(Exited) == ["home/parent/task", "home/parent"]
-
-
-# Watching
-
-
-async def test_who_watches_is_told_of_the_end_and_not_of_restarts(autojump_clock: MockClock) -> None:
-    log: list[Terminated] = []
-    async with open_system() as system:
-        watcher = await system.spawn("watcher", Watcher, log)
-        other = await system.spawn("other", Plain)
-        await watcher.ask(watch(other, other))
-        other.tell(Do(fail))
-        await other.ask(Do(idle))
-        await wait_all_tasks_blocked()
-        assert log == []
-        other.tell(Stop())
-        await wait_all_tasks_blocked()
-        assert [told.ref for told in log] == [other]
-        assert isinstance(log[0].reason, Shutdown)
-        await system.spawn("other", Plain)
-        await system.stop(other)
-        assert len(log) == 1
-
-
-async def test_who_watches_what_is_gone_already_is_told_at_once() -> None:
-    log: list[Terminated] = []
-    async with open_system() as system:
-        watcher = await system.spawn("watcher", Watcher, log)
-        await watcher.ask(watch(system.ref("home/nobody")))
-        await wait_all_tasks_blocked()
-        assert [told.ref.path for told in log] == ["home/nobody"]
-
-
-async def test_unwatch_ends_a_watch() -> None:
-    log: list[Terminated] = []
-    async with open_system() as system:
-        watcher = await system.spawn("watcher", Watcher, log)
-        other = await system.spawn("other", Plain)
-
-        async def unwatch(actor: Watcher) -> None:
-            actor.unwatch(other)
-
-        await watcher.ask(watch(other))
-        await watcher.ask(Do(unwatch))
-        await system.stop(other)
-        await wait_all_tasks_blocked()
-        assert log == []
-
-
-async def test_a_watch_ends_with_the_incarnation_that_watches() -> None:
-    log: list[Terminated] = []
-    async with open_system() as system:
-        watcher = await system.spawn("watcher", Watcher, log)
-        other = await system.spawn("other", Plain)
-        await watcher.ask(watch(other))
-        watcher.tell(Do(fail))
-        await watcher.ask(Do(idle))
-        await system.stop(other)
-        await wait_all_tasks_blocked()
-        assert log == []
-
-
-async def test_what_was_told_to_an_incarnation_that_watched_is_not_told_to_the_next_one() -> None:
-    log: list[Terminated] = []
-    async with open_system() as system:
-        watcher = await system.spawn("watcher", Watcher, log)
-        other = await system.spawn("other", Plain)
-
-        async def stop_and_fail(_: object) -> None:
-            await system.stop(other)
-            raise ValueError("with a Terminated in the mailbox")
-
-        await watcher.ask(watch(other))
-        watcher.tell(Do(stop_and_fail))
-        await watcher.ask(Do(idle))
-        assert log == []
-
-
-async def test_a_full_mailbox_does_not_delay_what_is_told_of_an_end() -> None:
-    log: list[Terminated] = []
-    done: list[str] = []
-    go = trio.Event()
-    async with open_system() as system:
-        spec = ActorSpec("watcher", functools.partial(Watcher, log), mailbox=MailboxSpec(1))
-        watcher = await system.spawn(spec)
-        other = await system.spawn("other", Plain)
-
-        async def wait(_: object) -> None:
-            await go.wait()
-
-        async def note(_: object) -> None:
-            done.append(f"{len(log)} told")
-
-        await watcher.ask(watch(other))
-        watcher.tell(Do(wait))
-        await wait_all_tasks_blocked()
-        watcher.tell(Do(note))
-        await system.stop(other)
-        go.set()
-        await wait_all_tasks_blocked()
-        assert done == ["1 told"]
-
-
-async def test_watching_needs_a_handler_for_what_is_told() -> None:
-    async with open_system() as system:
-        ref = await system.spawn("actor", Plain)
-
-        async def watches(actor: Plain) -> None:
-            with pytest.raises(BadActor, match="no handler for Terminated"):
-                actor.watch(ref)
-
-        await ref.ask(Do(watches))
-
-
-async def test_watches_that_are_over_leave_nothing_behind() -> None:
-    async with open_system() as system:
-        watcher = await system.spawn("watcher", Watcher, [])
-        other = await system.spawn("other", Plain)
-
-        async def watch_and_unwatch(actor: Watcher) -> None:
-            for _ in range(500):
-                actor.watch(other)
-                actor.unwatch(other)
-
-        await watcher.ask(Do(watch_and_unwatch))
-        gc.collect()
-        kept = [one for one in gc.get_objects() if isinstance(one, functools.partial) and one.func == system.unwatch]
-        assert len(kept) < 50
-
-
-# Timers
-
-
-def set_timer(name: str, seconds: float, timers: list[Timer] | None = None) -> Do:
-    async def code(actor: Plain) -> None:
-        timer = getattr(actor, name)(seconds, Tick())
-        if timers is not None:
-            timers.append(timer)
-
-    return Do(code)
-
-
-async def test_a_timer_sends_once_or_again_and_again_without_drift(autojump_clock: MockClock) -> None:
-    once: list[float] = []
-    often: list[float] = []
-    async with open_system() as system:
-        one = await system.spawn("once", Plain, once)
-        two = await system.spawn("often", Plain, often)
-        await one.ask(set_timer("after", 3))
-        await two.ask(set_timer("every", 2))
-        await trio.sleep(0.5)
-        two.tell(sleep(0.9))  # it is busy for a while
-        await trio.sleep(9)
-        assert once == [3]
-        assert often == [2, 4, 6, 8]
-
-
-async def test_times_that_were_missed_are_not_made_up_for_and_the_next_ones_stay_where_they_were(
-    mock_clock: MockClock,
-) -> None:
-    log: list[float] = []
-    async with open_system() as system:
-        ref = await system.spawn("actor", Plain, log)
-        await ref.ask(set_timer("every", 2))
-        for seconds in (2.0, 5.0, 1.0, 2.0):  # at 2; held up until 7; 8; 10
-            mock_clock.jump(seconds)
-            for _ in range(3):
-                await wait_all_tasks_blocked()
-        assert log == [2, 7, 8, 10]
-
-
-async def test_a_cancelled_timer_is_silent(autojump_clock: MockClock) -> None:
-    log: list[float] = []
-    timers: list[Timer] = []
-    async with open_system() as system:
-        ref = await system.spawn("actor", Plain, log)
-        await ref.ask(set_timer("every", 2, timers))
-        await ref.ask(set_timer("after", 3, timers))
-        await trio.sleep(2.5)
-        for timer in timers:
-            timer.cancel()
-            timer.cancel()
-        await trio.sleep(10)
-        assert log == [2]
-
-
-async def test_timers_die_with_their_incarnation(autojump_clock: MockClock) -> None:
-    log: list[float] = []
-    async with open_system() as system:
-        ref = await system.spawn("actor", Plain, log)
-        await ref.ask(set_timer("every", 2))
-        await ref.ask(set_timer("after", 3))
-        await trio.sleep(2.5)
-        ref.tell(Do(fail))
-        await trio.sleep(10)
-        assert log == [2]
-        await ref.ask(set_timer("every", 2))
-        await system.stop(ref)
-        await trio.sleep(10)
-        assert len(system.dead_letters) == 1  # what crashed
-
-
-async def test_a_timer_that_finds_the_mailbox_full_loses_its_message(autojump_clock: MockClock) -> None:
-    log: list[float] = []
-    async with open_system() as system:
-        spec = ActorSpec("actor", functools.partial(Plain, log), mailbox=MailboxSpec(1))
-        ref = await system.spawn(spec)
-        await ref.ask(set_timer("every", 2))
-        await ref.ask(set_timer("after", 3))
-        ref.tell(sleep(5))
-        await wait_all_tasks_blocked()
-        ref.tell(Do(idle))
-        await trio.sleep(7)
-        assert log == [6]
-        [letter] = system.dead_letters  # what comes again needs none
-        assert (letter.message, letter.reason) == (Tick(), Reason.DROPPED)
-
-
-async def test_a_stop_on_a_timer_comes_at_its_time(autojump_clock: MockClock) -> None:
-    async def stop_later(actor: Any) -> None:
-        actor.after(3, Stop())
-
-    async with open_system() as system:
-        ref = await system.spawn("actor", Plain)
-        await ref.ask(Do(stop_later))
-        await ref.wait_ended()
-        assert trio.current_time() == 3
-        assert len(system.dead_letters) == 0
-
-
-async def test_a_timer_refuses_what_the_actor_does_not_take_and_a_period_of_nothing() -> None:
-    async def wrong(actor: Any) -> None:
-        with pytest.raises(NotAccepted):
-            actor.after(1, "text")
-        with pytest.raises(ValueError, match="above 0"):
-            actor.every(0, Tick())
-
-    async with open_system() as system:
-        ref = await system.spawn("actor", Plain)
-        await ref.ask(Do(wrong))
-
-
-async def test_a_stop_on_a_timer_is_refused_by_actors_that_do_not_declare_it(autojump_clock: MockClock) -> None:
-    async def stop_later(actor: Any) -> None:
-        with pytest.raises(NotAccepted, match="does not accept Stop"):
-            actor.after(3, Stop())
-
-    async with open_system() as system:
-        ref = await system.spawn("actor", Mortal)
-        await ref.ask(Do(stop_later))
-        await trio.sleep(5)
-        assert not ref.ended
-
-
-async def test_cancelled_timers_leave_nothing_behind(autojump_clock: MockClock) -> None:
-    async def set_and_cancel(actor: Plain) -> None:
-        for _ in range(500):
-            actor.after(1000, Tick()).cancel()
-
-    async with open_system() as system:
-        ref = await system.spawn("actor", Plain)
-        await ref.ask(Do(set_and_cancel))
-        gc.collect()
-        assert sum(isinstance(one, Timer) for one in gc.get_objects()) < 200
 
 
 # Another behaviour
