@@ -259,19 +259,20 @@ class System:
         return self._places.get(path)
 
     def here(self) -> Cell | None:
-        """The actor whose mailbox is held up by what the current task does: see `actor_of`."""
-        task = trio.lowlevel.current_task()
-        return self.loops.get(task) or self.actor_of(task.parent_nursery)
+        """The actor whose mailbox is held up by what the current task does.
 
-    def actor_of(self, nursery: trio.Nursery | None) -> Cell | None:
-        """The actor whose loop waits for a nursery, which one of its handlers has open, or for a task in there."""
-        while nursery is not None:
-            task = nursery.parent_task
-            cell = self.loops.get(task)
-            if cell is not None:
-                return cell
+        Its loop runs in this task, or waits for it: in a nursery that one of its handlers has open.
+        """
+        loops = self.loops
+        task = trio.lowlevel.current_task()
+        cell = loops.get(task)
+        while cell is None:
             nursery = task.parent_nursery
-        return None
+            if nursery is None:
+                return None
+            task = nursery.parent_task
+            cell = loops.get(task)
+        return cell
 
     def cell_for(self, handle: Handle, spec: ActorSpec[Any], pool_spec: PoolSpec[Any] | None) -> Cell:
         """The cell of a starting actor: the one that is there since an earlier incarnation, or a new one."""
