@@ -5,7 +5,8 @@ Floors, from the top; each imports only from those below it:
 - `anima.cli`: the command line
 - `anima.config`: TOML files into frozen specs, every error with its key path
 - `anima.observe`: events to the terminal, to JSON lines, to a summary
-- `anima.actors`: isolated state behind a mailbox (being built)
+- `anima.hub`: how actors find each other: names, topics, capabilities
+- `anima.actors`: isolated, supervised state behind a mailbox
 - `anima_supervisors` and `anima_tools`: two ground floors of their own, independent of each other
 
 Importing this package imports none of them.

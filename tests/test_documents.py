@@ -117,7 +117,8 @@ def test_the_example_of_a_test_passes(tmp_path: Path) -> None:
 def test_every_key_of_a_tree_file_is_documented_and_nothing_else_is(section: str) -> None:
     text = (ROOT / "docs/tree.md").read_text(encoding="utf-8")
     (table,) = re.findall(rf"^## `\[{section}\.NAME\]`\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
-    documented = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
+    rows = re.findall(r"^\| (`[^|]*`) \|", table, re.MULTILINE)
+    documented = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
     assert sorted(documented) == sorted(field.name for field in attrs.fields(SECTIONS[section]))
     for field in attrs.fields(SECTIONS[section]):
         for inner in _inner_keys(field.type):
@@ -181,4 +182,4 @@ def test_the_demo_survives_its_crashes_and_stops_in_order(tmp_path: Path) -> Non
     assert order == [name for name in expected if name in order]
     assert {"newsroom", "watch", "pipeline", "site", "desk"} <= set(order)
     assert "home/newsroom/sports #1 crashed" in ran.stderr
-    assert "home/newsroom/translators/1 #1 crashed" in ran.stderr
+    assert re.search(r"home/newsroom/translators/\d #1 crashed", ran.stderr)

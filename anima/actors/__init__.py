@@ -14,7 +14,6 @@ Start with `open_system`.
 """
 
 from ._actor import Actor
-from ._cell import State
 from ._deadletters import DeadLetter, DeadLetters, Reason
 from ._declares import Declaration
 from ._dispatch import receive
@@ -87,7 +86,6 @@ __all__ = [
     "RoundRobin",
     "Route",
     "StashFull",
-    "State",
     "Stop",
     "System",
     "Terminated",

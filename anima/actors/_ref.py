@@ -11,7 +11,7 @@ from anima_supervisors import Exit
 from ._envelope import Envelope, Question
 from ._errors import ActorStopped, MailboxClosed, NotAccepted
 from ._mailbox import MailboxStatistics
-from ._messages import Stop
+from ._messages import Request
 from ._reply import Reply
 from ._waits import add_wait, waiting_for_room
 
@@ -97,10 +97,10 @@ class ActorRef(Generic[M_contra]):
         the deadline or by a cancellation, the handler of the request is cancelled, unless its class says `detach`.
 
         Raises `AskTimeout`, `AskFailed` with the handler's error as its cause, `ActorStopped`, `AskCircle`, whatever
-        `Refused` the handler raises, `NotAccepted` and `TooManyHops`.
+        `Refused` the handler raises, `NotAccepted` (also for what is no request) and `TooManyHops`.
         """
-        if isinstance(request, Stop):
-            raise NotAccepted(self.path, Stop, ["Stop by tell and put only, since nothing answers it"])
+        if not isinstance(request, Request):
+            raise NotAccepted(self.path, type(request), ["only requests, when it is asked"])
         place = self._place_for(request)
         assert place is not None
         receiver = place.pick(request)

@@ -44,7 +44,7 @@ def find_actor(start: str, args: Mapping[str, Any] | None, key: str, problems: l
     if found is None:
         return None
     if not (isinstance(found, type) and issubclass(found, Actor)):
-        problems.append(Problem(f"{key}.start", f"{start} must be a class of actors, not {type(found).__name__}"))
+        problems.append(Problem(f"{key}.start", f"{start} is no subclass of anima.actors.Actor"))
         return None
     return found if args is None else _bind(found, start, args, key, problems)
 

@@ -168,6 +168,8 @@ class ActorTable:
     subscribe: tuple[SubscribeTable, ...] = ()
     replicas: int = 1
     route: RouteWord = RouteWord.ROUND_ROBIN
+    intensity: int = 3
+    period: Duration = Duration(5)
     restart: Restart = Restart.PERMANENT
     shutdown: StopPolicy | None = None
     significant: bool = False

@@ -289,8 +289,10 @@ class _Build:
                 attempts=table.attempts,
                 declares=[one for one in (*capabilities, *topics) if one is not None],
             )
-            single = table.replicas == 1
-            return actor.child() if single else PoolSpec(actor, table.replicas, table.route.route()).child()
+            if table.replicas == 1:
+                return actor.child()
+            route = table.route.route()
+            return PoolSpec(actor, table.replicas, route, intensity=table.intensity, period=table.period).child()
 
         return self._checked(key, build)
 

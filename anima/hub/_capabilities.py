@@ -190,7 +190,7 @@ class Capabilities:
         while True:
             chosen = self._least_loaded(name, request, version, where, tried)
             if chosen is None:
-                raise NoProvider(name, len(tried)) from cause
+                raise NoProvider(name, self._why_nobody(name, request, len(tried))) from cause
             left = None if deadline is None else max(0.0, deadline - trio.current_time())
             try:
                 return await chosen.ask(request, timeout=left)
@@ -216,7 +216,18 @@ class Capabilities:
             candidates = [offer for offer in smallest if fits(offer)]
         if not candidates:
             return None
-        return min(candidates, key=lambda offer: (load_of(offer.ref), offer.number)).ref
+        return min(candidates, key=lambda offer: (load_of(offer.ref), self._system.random.random())).ref
+
+    def _why_nobody(self, name: str, request: object, tried: int) -> str:
+        """What is in the way, as far as that can be said."""
+        offers = list(self._index.get((name,), ()))
+        kind = type(request).__name__
+        places = [offer.ref.place_if_any() for offer in offers]
+        if tried:
+            return f"{tried} that were asked have failed to answer, and there is no other"
+        if offers and not any(place is not None and place.would_accept(type(request)) for place in places):
+            return f"{len(offers)} offer it, and none of them accepts {kind}: {offers[0].ref.path} does not"
+        return f"{len(offers)} offer it, and none of them as it was asked for" if offers else "nobody offers it"
 
     # Watching
 

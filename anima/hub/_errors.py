@@ -47,7 +47,6 @@ class NameUnknown(HubError):
 class NoProvider(HubError):
     """Nobody that lives offers the capability, as it was asked for, and accepts the request."""
 
-    def __init__(self, capability: str, tried: int) -> None:
-        more = f"; {tried} have failed to answer" if tried else ""
-        super().__init__(f"nobody offers {capability!r} as it was asked for{more}")
+    def __init__(self, capability: str, why: str) -> None:
+        super().__init__(f"nobody can be asked to {capability!r}: {why}")
         self.capability = capability

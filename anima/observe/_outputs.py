@@ -7,6 +7,7 @@ the tree.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -41,7 +42,7 @@ class JsonLines:
 class Log:
     """Writes each event as a line for people or, with `json_format`, as its record. `verbose`: debug lines too."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool, json_format: bool) -> None:
+    def __init__(self, stream: TextIO = sys.stderr, *, verbose: bool = False, json_format: bool = False) -> None:
         self._lines = Lines()
         self._verbose = verbose
         self._stream = stream

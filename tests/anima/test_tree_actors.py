@@ -160,9 +160,9 @@ def test_a_mistake_is_told_at_its_key(folder: Path, more: str, said: str) -> Non
 @pytest.mark.parametrize(
     ("start", "said"),
     [
-        ("newsroom:function", "newsroom:function must be a class of actors, not function"),
+        ("newsroom:function", "newsroom:function is no subclass of anima.actors.Actor"),
         ("newsroom:Desc", "newsroom has no 'Desc' (did you mean 'Desk'?)"),
-        ("newsroom:Story", "newsroom:Story must be a class of actors, not type"),
+        ("newsroom:Story", "newsroom:Story is no subclass of anima.actors.Actor"),
     ],
 )
 def test_a_start_that_is_no_actor_is_told(folder: Path, start: str, said: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
+from random import Random
 
 import pytest
 import trio
@@ -36,6 +38,11 @@ class Translate(Request[str]):
 @message
 class Print(Request[str]):
     text: str
+
+
+@message
+class Cook(Request[str]):
+    """What no translator accepts."""
 
 
 @message
@@ -143,11 +150,33 @@ async def test_when_all_have_died_of_it_the_asker_gets_the_last_cause() -> None:
         hub = Hub.of(system)
         for id in ("a", "b"):
             await translator(system, id, broken=True)
-        with pytest.raises(NoProvider, match="nobody offers 'translate' as it was asked for; 2 have failed") as info:
+        with pytest.raises(
+            NoProvider, match="nobody can be asked to 'translate': 2 that were asked have failed"
+        ) as info:
             await hub.ask_any("translate", Translate("x"))
         assert isinstance(info.value.__cause__, AskFailed)
-        with pytest.raises(NoProvider):
-            await hub.ask_any("cook", Translate("x"))
+
+
+async def test_when_nobody_can_be_asked_the_error_says_why() -> None:
+    async with open_system() as system:
+        hub = Hub.of(system)
+        with pytest.raises(NoProvider, match="nobody offers it"):
+            await hub.ask_any("translate", Translate("x"))
+        await translator(system, "a", to="de")
+        with pytest.raises(NoProvider, match="1 offer it, and none of them as it was asked for"):
+            await hub.ask_any("translate", Translate("x"), where={"to": "fr"})
+        with pytest.raises(NoProvider, match="1 offer it, and none of them accepts Cook: home/a does not"):
+            await hub.ask_any("translate", Cook())
+
+
+async def test_those_with_equal_loads_take_turns_by_chance() -> None:
+    async with open_system(random=Random(1)) as system:
+        hub = Hub.of(system)
+        for id in "abc":
+            await translator(system, id)
+        asked = Counter([await hub.ask_any("translate", Translate("x")) for _ in range(60)])
+        assert len(asked) == 3
+        assert min(asked.values()) > 10
 
 
 async def test_who_watches_a_capability_is_told_who_is_there_who_comes_and_who_goes() -> None:
