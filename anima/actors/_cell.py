@@ -131,6 +131,10 @@ class Cell(Receiver):
         if not self.admit(message):
             return
         envelope = Envelope(message, self, None)
+        if self.ended:  # by a handler that is stuck
+            if period is None:
+                self.lost(envelope, Reason.NO_ACTOR)
+            return
         try:
             self.mailbox.put_nowait(envelope)
         except MailboxFull as error:

@@ -23,6 +23,8 @@ class Hub:
     """
 
     def __init__(self, system: System) -> None:
+        #: the system whose hub this is
+        self.system = system
         self._names = system.extension(_names)
         self._topics = system.extension(Topics)
         self._capabilities = system.extension(Capabilities)
