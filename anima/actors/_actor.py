@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, get_args, get_origin
 
 import attrs
+import trio
 
 from anima_supervisors import ChildSpec, DynamicSupervisorSpec, Exit, StartResult, Supervisor
 
@@ -65,6 +66,7 @@ class Actor(Generic[M_contra]):
     _handlers: dict[type, Handler]
     _place: Cell | None = None
     _own: Supervisor | None = None
+    _own_lock: trio.Lock | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -140,10 +142,13 @@ class Actor(Generic[M_contra]):
         return await (await self._own_supervisor()).start_child(child)
 
     async def _own_supervisor(self) -> Supervisor:
-        if self._own is None:
-            own: Supervisor = await self._cell.handle.supervise(type(self).children)
-            self._own = own
-        return self._own
+        if self._own_lock is None:
+            self._own_lock = trio.Lock()
+        async with self._own_lock:
+            if self._own is None:
+                own: Supervisor = await self._cell.handle.supervise(type(self).children)
+                self._own = own
+            return self._own
 
     def watch(self, other: ActorRef[Any]) -> None:
         """Be told by a `Terminated`, which it has to accept, when `other` ends for good; at once if it has.

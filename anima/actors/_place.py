@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from anima_supervisors import Exit
+from anima_supervisors import Exit, describe
 
 from ._deadletters import Reason
 from ._envelope import Envelope, News
@@ -135,7 +135,9 @@ class Place(abc.ABC):
             if error is None:
                 failure: Exception = ActorStopped(envelope.reply.path, f"{self.path} was stopped before it answered")
             else:
-                failure = AskFailed(envelope.reply.path, f"{self.path} did not answer: {reason.value}: {error}")
+                failure = AskFailed(
+                    envelope.reply.path, f"{self.path} did not answer: {reason.value}: {describe(error)}"
+                )
                 failure.__cause__ = error
             envelope.reply.fail(failure)
 

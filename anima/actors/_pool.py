@@ -13,7 +13,6 @@ from anima_supervisors import ChildAlreadyPresent, Exit, Shutdown, Supervisor
 
 from ._cell import Cell, State
 from ._envelope import Envelope
-from ._errors import MailboxFull
 from ._mailbox import MailboxStatistics
 from ._messages import Stop
 from ._place import Place
@@ -95,9 +94,8 @@ class Pool(Place):
             self.end_place(exit)
             self.undo_there()
             self.tell_end()
-            if isinstance(exit, Shutdown) and exit.final:
-                # Told to end, all of them: so is their supervisor, or it would stay without a child and keep the name.
-                cell.stop_supervisor(exit)
+            # Without a member their supervisor would stay and keep the name. It may be ending already.
+            cell.stop_supervisor(Shutdown("no member is left", final=True))
 
     def pick(self, message: object) -> Cell:
         """The member whose turn it is."""
@@ -133,7 +131,7 @@ class Pool(Place):
         try:
             cell = self.pick(envelope.message)
             cell.mailbox.put_nowait(envelope)
-        except MailboxFull:
+        except Exception:  # no room, or a key that this message does not have: it is a dead letter then
             return False
         if envelope.reply is not None:
             envelope.reply.moved_to(cell)

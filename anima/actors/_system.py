@@ -119,9 +119,9 @@ class System:
             raise ChildStartFailed(path, error) from error
         cell = Cell(self, path, spec)
         self._places[path] = cell
-        cell.enter()
-        cell.up()
         try:
+            cell.enter()
+            cell.up()
             await supervisor.start_child(spec._child(None, actor))
         except BaseException:
             cell.end(Shutdown("its start was refused"))
@@ -289,13 +289,19 @@ class System:
         self._places[path] = cell
         if pool is not None:
             pool.join(cell)
-        cell.enter()
+        try:
+            cell.enter()
+        except BaseException:
+            cell.end(Shutdown("what it declares was refused"))
+            raise
         return cell
 
     def _pool(self, path: str, spec: PoolSpec[Any]) -> Pool:
         pool = self._places.get(path)
-        if not isinstance(pool, Pool):
+        if pool is None:
             pool = self._places[path] = Pool(self, path, spec)
+        if not isinstance(pool, Pool):
+            raise BadActor(f"{path} is the address of another already: {pool!r}")
         return pool
 
     def add_place(self, place: InboxPlace) -> None:

@@ -115,7 +115,7 @@ class Capabilities:
     def __init__(self, system: System) -> None:
         self._system = system
         self._index: dict[Any, DrawableSet[Offer]] = {}
-        self._watchers: dict[str, dict[Receiver, None]] = {}
+        self._watchers: dict[str, dict[Receiver, Callable[[], None]]] = {}
         self._last = 0
         self._count = 0
 
@@ -237,15 +237,21 @@ class Capabilities:
             raise BadSpec(f"{watcher.path} is a pool, and only an actor or an inbox can watch a capability")
         for kind in (Came, Went):
             check_accepted(watcher, kind)
-        self._watchers.setdefault(name, {})[watcher] = None
-        watcher.while_up(functools.partial(self.unwatch, watcher, name))
+        watchers = self._watchers.setdefault(name, {})
+        if watcher in watchers:
+            return
+        watchers[watcher] = undo = functools.partial(self.unwatch, watcher, name)
+        watcher.while_up(undo)
         for offer in sorted(self._index.get((name,), ()), key=lambda offer: offer.number):
             watcher.tell_news(Came(offer.ref, offer.capability))
 
     def unwatch(self, watcher: Place, name: str) -> None:
         watchers = self._watchers.get(name, {})
-        if isinstance(watcher, Receiver) and watchers.pop(watcher, ...) is None and not watchers:
-            del self._watchers[name]
+        undo = watchers.pop(watcher, None) if isinstance(watcher, Receiver) else None
+        if undo is not None:
+            watcher.forget(undo)
+            if not watchers:
+                del self._watchers[name]
 
     def _tell(self, name: str, change: Came | Went) -> None:
         for watcher in list(self._watchers.get(name, ())):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -16,6 +18,7 @@ class Names:
 
     def __init__(self) -> None:
         self._refs: dict[str, ActorRef[Any]] = {}
+        self._undos: dict[str, Callable[[], None]] = {}
         self._awaited: dict[str, trio.Event] = {}
 
     def __len__(self) -> int:
@@ -28,18 +31,19 @@ class Names:
             raise NameTaken(name, other.path)
         place = ref.place()
         self._refs[name] = ref
-        place.while_up(lambda: self._vanish(name, ref))
+        self._undos[name] = undo = functools.partial(self.unregister, name)
+        place.while_up(undo)
         event = self._awaited.pop(name, None)
         if event is not None:
             event.set()
 
     def unregister(self, name: str) -> None:
         """Take a name back; without effect where nobody has it."""
-        self._refs.pop(name, None)
-
-    def _vanish(self, name: str, ref: ActorRef[Any]) -> None:
-        if self._refs.get(name) is ref:
-            del self._refs[name]
+        ref = self._refs.pop(name, None)
+        undo = self._undos.pop(name, None)
+        place = None if ref is None else ref.place_if_any()
+        if place is not None and undo is not None:
+            place.forget(undo)
 
     def whereis(self, name: str) -> ActorRef[Any] | None:
         """Who has a name now."""
@@ -50,8 +54,10 @@ class Names:
 
         Cancelled, it has only waited.
         """
+        await trio.lowlevel.checkpoint()
+        if name in self._refs:
+            return self._refs[name]
         with trio.move_on_after(timeout):
-            await trio.lowlevel.checkpoint()
             while name not in self._refs:
                 event = self._awaited.setdefault(name, trio.Event())
                 try:

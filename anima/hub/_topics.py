@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import trio
 
-from anima.actors import ActorRef, MailboxClosed, NotAccepted, Place, Published, Receiver, System
+from anima.actors import ActorRef, MailboxClosed, NotAccepted, Place, Published, Reason, Receiver, System
 from anima_supervisors import BadSpec
 
 from ._errors import AlreadySubscribed
@@ -54,6 +54,7 @@ class Subscription:
         self.delivered = 0
         self.dropped = 0
         self.behind = False
+        self.active = True
         self._topics = topics
 
     def __repr__(self) -> str:
@@ -141,6 +142,7 @@ class Topics:
 
     def remove(self, subscription: Subscription) -> None:
         if self._known.get((subscription.ref.path, subscription.pattern)) is subscription:
+            subscription.active = False
             del self._known[subscription.ref.path, subscription.pattern]
             self._index.remove(words_of_pattern(subscription.pattern), subscription)
             self._audiences.clear()
@@ -163,7 +165,7 @@ class Topics:
         delivered = 0
         slow: list[Subscription] = []
         for subscription in audience.subscriptions:
-            place = subscription.ref.place_if_any()
+            place = subscription.ref.place_if_any() if subscription.active else None
             if place is None or (kind not in place.accepts and not place.would_accept(kind)):
                 continue
             if subscription.kinds and not isinstance(message, subscription.kinds):
@@ -189,30 +191,32 @@ class Topics:
     async def _wait_for(self, slow: list[Subscription], topic: str, envelope: Published, timeout: float) -> int:
         """Put it into the mailboxes of those that want to be waited for, all at once."""
         delivered = 0
-        missing = dict.fromkeys(slow)
+        missing: dict[Subscription, Receiver] = {}
 
-        async def put(subscription: Subscription) -> None:
+        async def put(subscription: Subscription, receiver: Receiver) -> None:
             nonlocal delivered
-            place = subscription.ref.place_if_any()
-            if place is not None:
-                try:
-                    await place.pick(envelope.message).mailbox.put(envelope)
-                except MailboxClosed:
-                    return
+            try:
+                await receiver.mailbox.put(envelope)
+            except MailboxClosed:
+                receiver.lost(envelope, Reason.LEFT_OVER)
+            else:
                 subscription.delivered += 1
                 delivered += 1
             del missing[subscription]
 
         for subscription in slow:
             self._fell_behind(subscription, topic)
+            place = subscription.ref.place_if_any() if subscription.active else None
+            if place is not None:
+                missing[subscription] = place.pick(envelope.message)
         with trio.move_on_after(timeout) as scope:
             async with trio.open_nursery() as nursery:
-                for subscription in slow:
-                    nursery.start_soon(put, subscription)
+                for subscription, receiver in list(missing.items()):
+                    nursery.start_soon(put, subscription, receiver)
         if scope.cancelled_caught:
-            for subscription in missing:
+            for subscription, receiver in missing.items():
                 subscription.dropped += 1
-                subscription.ref.place().dropped(envelope)
+                receiver.dropped(envelope)
         return delivered
 
     def _deliver(self, subscription: Subscription, topic: str, envelope: Published) -> int:
@@ -232,7 +236,7 @@ class Topics:
         dropped = queue[oldest]
         del queue[oldest]
         receiver.dropped(dropped)
-        receiver.mailbox.put_nowait(envelope)
+        queue.append(envelope)  # in the place of the other: after a crash the mailbox may hold more than its capacity
         subscription.delivered += 1
         return 1
 

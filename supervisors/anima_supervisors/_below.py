@@ -52,6 +52,8 @@ class Below:
             await self._up.wait()
         except BaseException:
             self._scope.cancel(reason="the start of a child's own supervisor was cancelled")
+            with trio.CancelScope(shield=True):  # hurried: see `end`
+                await self._ended.wait()
             raise
         if self._error is not None:
             raise self._error

@@ -9,6 +9,7 @@ Invariants, guarded by tests/supervisors/test_incarnation.py and test_cancellati
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import math
@@ -184,9 +185,14 @@ class Incarnation:
                         exit: Exit = Normal()
                     else:
                         exit = await self._run(start)
-                finally:
+                except BaseException:
                     if self.below is not None:
-                        await self.below.end()
+                        # What it raised decides over its exit, also where it is cancelled while its children end.
+                        with contextlib.suppress(trio.Cancelled):
+                            await self.below.end()
+                    raise
+                if self.below is not None:
+                    await self.below.end()
             if self.scope.cancelled_caught:
                 exit = self._cancelled_exit()
         except BaseException as error:

@@ -8,8 +8,10 @@ interrupted by an outer cancellation.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
 import trio
 from trio.lowlevel import enable_ki_protection
@@ -63,6 +65,7 @@ class Life:
         self._awaited: Incarnation | None = None
         self._calls: dict[Call, None] = {}
         self._done_at_once = 0
+        self._at_once = False
         self._calls_from: dict[Incarnation, dict[Call, None]] = {}
         self._body: trio.CancelScope | None = None
         self.ended_event = trio.Event()
@@ -179,8 +182,10 @@ class Life:
             self.ending = Shutdown()
         await self.stop_all(reversed(list(self.children)), together=self.dynamic)
         self.only_stuck_left = any(child.incarnation is not None for child in self.children)
-        if self.only_stuck_left and self._incarnation is not None:
-            self._incarnation.mark_stuck()
+        above = self._incarnation
+        # A child's own supervisor may end alone: then the child goes on.
+        if self.only_stuck_left and above is not None and (above.supervisor is self or above.stop_begun):
+            above.mark_stuck()
 
     def _close(self) -> None:
         """No call is answered any more. The body of the root goes first: it may be waiting for one of them."""
@@ -211,7 +216,7 @@ class Life:
         call = Call(work, task)
         if not waits and self.inbox.idle and self.ending is None:
             # The loop would take it next and do the same; it costs two turns of the scheduler less.
-            run_now(call.execute())
+            self._now(call.execute())
             self._done_at_once += 1
             if self._done_at_once % YIELD_EVERY == 0:
                 await trio.lowlevel.cancel_shielded_checkpoint()
@@ -245,7 +250,8 @@ class Life:
         Afterwards the child has an incarnation if it is up, or if the failed attempt is stuck. Cancelled, the attempt
         is left in its place, and the ordered stop deals with it.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
+        if not self._at_once:
+            await trio.lowlevel.checkpoint_if_cancelled()
         assert child.incarnation is None
         child.drop_retry()
         incarnation = Incarnation(self, child.spec, child.path, self.tree)
@@ -254,6 +260,8 @@ class Life:
             self.significant[child] = None
         child.context.run(self._spawn, incarnation)
         if child.up_at_once:
+            if child.spec.start_timeout is not None:
+                incarnation.scope.deadline = math.inf  # it may have passed: something has held up the loop
             incarnation.started()
         else:
             if abandoned is not None:
@@ -376,7 +384,7 @@ class Life:
         elif not incarnation.fatal and (incarnation.was_up or incarnation.state is State.STUCK):
             if self.inbox.idle and self.ending is None and self._restarts_at_once(incarnation):
                 # The loop would take it next and do the same; it costs a turn of the scheduler less.
-                run_now(self.restarts.on_exit(incarnation))
+                self._now(self.restarts.on_exit(incarnation))
                 if self.ending is not None:
                     self.inbox.nudge()
             else:
@@ -385,6 +393,14 @@ class Life:
 
     def became_stuck(self, incarnation: Incarnation) -> None:
         self._wake(incarnation)
+
+    def _now(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what the loop would do next. It waits for nothing; whose task this is, and who has cancelled it, is no matter."""
+        self._at_once = True
+        try:
+            run_now(work)
+        finally:
+            self._at_once = False
 
     def _restarts_at_once(self, incarnation: Incarnation) -> bool:
         """Whether nothing has to be waited for if this exit is followed by a restart."""
