@@ -194,6 +194,8 @@ class Life:
             child.down()
             if child.unnamed:
                 self.tree.attempts.forget(child.path)
+            elif self.dynamic:
+                self.tree.attempts.retire(child.path)
         if self._body is not None:
             self._body.cancel(reason=f"{self.path} has ended")
         for call in self._calls:
@@ -395,7 +397,7 @@ class Life:
         self._wake(incarnation)
 
     def _now(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do what the loop would do next. It waits for nothing; whose task this is, and who has cancelled it, is no matter."""
+        """Do what the loop would do next. It waits for nothing: in whose task it is done does not matter."""
         self._at_once = True
         try:
             run_now(work)

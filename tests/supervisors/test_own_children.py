@@ -310,3 +310,53 @@ async def test_a_stop_request_calls_back_at_once_also_where_it_has_come_before()
     async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", run)])):
         await wait_all_tasks_blocked()
     assert calls == ["before", "after"]
+
+
+async def test_an_own_child_that_is_stuck_in_a_failed_start_does_not_make_the_parent_stuck(
+    autojump_clock: MockClock,
+) -> None:
+    deaf = Puppet(on_stop=OnStop.DEAF)
+    spec = SupervisorSpec(children=[ChildSpec("deaf", deaf.run), ChildSpec("bad", Puppet([Start.FAIL]).run)])
+
+    async def parent(*, handle: Handle, task_status: Any) -> None:
+        async with trio.open_nursery() as nursery:
+            with trio.move_on_after(20):
+                await handle.supervise(spec)
+            nursery.cancel_scope.cancel()
+        task_status.started()
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+
+        async def release_later() -> None:
+            await trio.sleep(10)
+            deaf.release()
+
+        nursery.start_soon(release_later)
+        async with open_supervisor(DynamicSupervisorSpec()) as root:
+            with pytest.raises(ChildStartFailed, match="told to fail at its start"):
+                await root.start_child(ChildSpec("parent", parent))
+
+
+async def test_what_a_child_raises_in_its_cleanup_comes_out_although_it_has_children_of_its_own() -> None:
+    async def parent(*, handle: Handle) -> None:
+        await handle.supervise(SupervisorSpec(children=[ChildSpec("worker", sleep)]))
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        async with open_supervisor(SupervisorSpec(children=[ChildSpec("parent", parent)])):
+            await wait_all_tasks_blocked()
+
+
+async def test_a_start_that_the_loop_held_up_for_longer_than_its_timeout_is_up_all_the_same() -> None:
+    """Its deadline has passed before it is marked as up; it used to be neither up nor restarted ever after."""
+
+    async def child() -> None:
+        await trio.sleep_forever()
+
+    async with open_supervisor(DynamicSupervisorSpec()) as root:
+        await root.start_child(ChildSpec("a", child, start_timeout=1e-9))
+        assert [one.state.value for one in await root.which_children()] == ["up"]

@@ -443,3 +443,15 @@ async def test_a_behaviour_is_a_subclass_of_the_actors_class() -> None:
     async with open_system() as system:
         lamp = await system.spawn("lamp", Lamp)
         await lamp.ask(Do(wrong))
+
+
+async def test_two_children_can_be_spawned_at_once_by_one_handler() -> None:
+    async def both(actor: Plain) -> list[str]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(actor.spawn, "a", Plain)
+            nursery.start_soon(actor.spawn, "b", Plain)
+        return sorted(ref.path for ref in actor.system.actors())
+
+    async with open_system() as system:
+        parent = await system.spawn("parent", Plain)
+        assert await parent.ask(Do(both)) == ["home/parent", "home/parent/a", "home/parent/b"]

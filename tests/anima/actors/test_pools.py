@@ -382,3 +382,24 @@ async def test_a_pool_with_a_member_that_does_not_start_is_a_failed_start() -> N
             await system.spawn(spec)
         assert system.actors() == ()
         assert not await system.supervisor.which_children()
+
+
+async def test_a_message_without_the_key_that_a_member_leaves_is_a_dead_letter_and_nothing_else_happens() -> None:
+    """The key function raises for it: that used to end the supervisor of the pool."""
+
+    def key(message: Any) -> int:
+        return int(message.number)  # has none
+
+    async with open_system() as system:
+        pool = await system.spawn(PoolSpec(ActorSpec("pool", Member), 2, ByKey(key)))
+        member = system.ref("home/pool/2", Member)
+
+        async def stop(actor: Member) -> None:
+            actor.stop()
+
+        member.tell(Do(stop))
+        member.tell(Do(stop))
+        await wait_all_tasks_blocked()
+        assert [ref.path for ref in system.actors()] == ["home/pool", "home/pool/1"]
+        assert system.dead_letters.counts[Reason.LEFT_OVER] == 1
+        assert not pool.ended

@@ -270,3 +270,62 @@ async def test_actors_that_publish_to_each_other_for_ever_are_stopped_by_the_cou
         await wait_all_tasks_blocked()
         assert told == [11]
         assert system.dead_letters.counts[Reason.TOO_MANY_HOPS] == 1
+
+
+async def test_what_waited_for_room_at_a_subscriber_that_ended_is_a_dead_letter(autojump_clock: MockClock) -> None:
+    async with open_system() as system:
+        hub = Hub.of(system)
+        reader = await system.spawn("reader", SlowReader, [], trio.Semaphore(0))
+        hub.subscribe(reader, "news", slow=Slow.WAIT)
+        for text in "abc":
+            reader.tell(Story(text))
+            await wait_all_tasks_blocked()
+        counts: list[int] = []
+
+        async def publish() -> None:
+            counts.append(await hub.publish("news", Story("waits"), timeout=100))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(publish)
+            await wait_all_tasks_blocked()
+            await system.stop(reader)
+        assert counts == [0]
+        assert Story("waits") in [letter.message for letter in system.dead_letters]
+
+
+async def test_a_subscriber_that_holds_more_than_it_should_is_no_error_of_the_publisher() -> None:
+    class Stasher(Actor[Story]):
+        mailbox = MailboxSpec(capacity=2)
+        go_on = trio.Event()
+
+        @receive
+        async def read(self, story: Story) -> None:
+            if story.text == "stash":
+                self.stash()
+            elif story.text == "unstash":
+                self.unstash()
+                await type(self).go_on.wait()
+
+    async with open_system() as system:
+        hub = Hub.of(system)
+        ref = await system.spawn("stasher", Stasher)
+        hub.subscribe(ref, "news")
+        for text in ("stash", "stash", "unstash"):
+            await hub.publish("news", Story(text))
+            if text != "unstash":
+                await wait_all_tasks_blocked()
+        await wait_all_tasks_blocked()
+        for text in ("x", "y", "z"):
+            await hub.publish("news", Story(text))
+        Stasher.go_on.set()
+
+
+async def test_a_declaration_that_is_refused_leaves_no_actor_behind() -> None:
+    class Twice(Reader):
+        declares = (Listens("news"), Listens("news"))
+
+    async with open_system() as system:
+        with pytest.raises(AlreadySubscribed):
+            await system.spawn("twice", Twice, [])
+        assert system.actors() == ()
+        assert Hub.of(system).subscriptions() == ()
