@@ -54,6 +54,7 @@ class Cell(Receiver):
         "current",
         "detach",
         "handle",
+        "made_for",
         "pool",
         "scope",
         "spec",
@@ -78,6 +79,8 @@ class Cell(Receiver):
         self.handle: Any = None
         #: ends the supervisor it had last, for pools
         self.stop_supervisor: Callable[[Exit], None] = _nothing
+        #: the actor that it was made for, until that has begun: see `System.cell_for`
+        self.made_for: object = None
         #: what is being handled, and whether its handler has put it aside
         self.current: Envelope | None = None
         self.stashed = False

@@ -44,7 +44,7 @@ class ActorStart:
         system: Any = handle.shared
         if not hasattr(system, "cell_for"):
             raise BadActor(f"{handle.path}: an actor lives in a tree that open_system has opened")
-        cell: Cell = system.cell_for(handle, self._spec, self._pool)
+        cell: Cell = system.cell_for(handle, self._spec, self._pool, self._first)
         cell.system.loops[trio.lowlevel.current_task()] = cell
         try:
             first, self._first = self._first, None

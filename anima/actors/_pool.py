@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
+import trio
 
 from anima_supervisors import ChildAlreadyPresent, Exit, Shutdown, Supervisor
 
@@ -77,6 +78,7 @@ class Pool(Place):
         self._spec = spec
         self._members: list[Cell] = []
         self._turn = 0
+        self._resizing = trio.Lock()
 
     def __repr__(self) -> str:
         return f"<Pool {self.path} of {len(self._members)}>"
@@ -138,9 +140,13 @@ class Pool(Place):
         return True
 
     async def resize(self, supervisor: Supervisor, replicas: int) -> None:
-        """Start or stop members until there are so many, the last ones first."""
+        """Start or stop members until there are so many, the last ones first. One call at a time."""
         if replicas < 1:
             raise ValueError(f"a pool has 1 member or more, not {replicas!r}")
+        async with self._resizing:
+            await self._resize(supervisor, replicas)
+
+    async def _resize(self, supervisor: Supervisor, replicas: int) -> None:
         numbers = sorted(int(cell.path.rpartition("/")[2]) for cell in self._members)
         for number in reversed(numbers[replicas:]):
             await supervisor.terminate_child(str(number))

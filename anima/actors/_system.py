@@ -118,6 +118,7 @@ class System:
         except Exception as error:
             raise ChildStartFailed(path, error) from error
         cell = Cell(self, path, spec)
+        cell.made_for = actor
         self._places[path] = cell
         try:
             cell.enter()
@@ -274,13 +275,18 @@ class System:
             cell = loops.get(task)
         return cell
 
-    def cell_for(self, handle: Handle, spec: ActorSpec[Any], pool_spec: PoolSpec[Any] | None) -> Cell:
+    def cell_for(self, handle: Handle, spec: ActorSpec[Any], pool_spec: PoolSpec[Any] | None, made: object) -> Cell:
         """The cell of a starting actor: the one that is there since an earlier incarnation, or a new one."""
         path = handle.path
         if self._emit is None:
             self._emit = handle.emit_about
         place = self._places.get(path)
+        if isinstance(place, Cell) and place.made_for not in (None, made):
+            # Another spawn of this name has made it, and was refused: it has not had its turn yet to take it back.
+            place.end(Shutdown("its start was refused"))
+            place = None
         if isinstance(place, Cell):
+            place.made_for = None
             return place
         if place is not None:
             raise BadActor(f"{path} is the address of another already: {place!r}")

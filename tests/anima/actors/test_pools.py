@@ -403,3 +403,12 @@ async def test_a_message_without_the_key_that_a_member_leaves_is_a_dead_letter_a
         assert [ref.path for ref in system.actors()] == ["home/pool", "home/pool/1"]
         assert system.dead_letters.counts[Reason.LEFT_OVER] == 1
         assert not pool.ended
+
+
+async def test_two_changes_of_the_size_at_once_are_made_one_after_the_other() -> None:
+    async with open_system() as system:
+        pool = await pool_of(system, 3)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(system.resize, pool, 1)
+            nursery.start_soon(system.resize, pool, 6)
+        assert len(system.actors()) - 1 in (1, 6)
