@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import trio
 
-from anima.actors import ActorRef, MailboxClosed, NotAccepted, Place, Published, Reason, Receiver, System
+from anima.actors import ActorRef, Envelope, MailboxClosed, NotAccepted, Place, Published, Reason, Receiver, System
 from anima_supervisors import BadSpec
 
 from ._errors import AlreadySubscribed
@@ -70,17 +70,18 @@ class Subscription:
         waiting = 0 if statistics is None else sum(1 for _ in self.in_mailbox())
         return SubscriptionStatistics(self.delivered, self.dropped, waiting)
 
+    def brought(self, envelope: Envelope) -> bool:
+        """Whether a message came by this subscription; where it came by several of one address, by any of them."""
+        source = envelope.source
+        mine = isinstance(source, frozenset) and self in source
+        return mine and (not self.kinds or isinstance(envelope.message, self.kinds))
+
     def in_mailbox(self) -> list[int]:
         """Where its messages are in the mailbox of its actor, the oldest first."""
         place = self.ref.place()
         if not isinstance(place, Receiver):
             return []
-        return [n for n, envelope in enumerate(place.mailbox.queue) if self in _subscriptions_of(envelope)]
-
-
-def _subscriptions_of(envelope: object) -> Any:
-    source = getattr(envelope, "source", None)
-    return source if isinstance(source, frozenset) else ()
+        return [n for n, envelope in enumerate(place.mailbox.queue) if self.brought(envelope)]
 
 
 @attrs.frozen
@@ -156,10 +157,10 @@ class Topics:
         """Tell a message to everyone who listens. Returns how many have it in their mailbox."""
         await trio.lowlevel.checkpoint_if_cancelled()
         audience = self._audience(topic)
-        if retain:
-            self._retained[topic] = message
         sender = self._system.here()
         trace = None if sender is None else self._system.outgoing(sender, topic, message)
+        if retain:
+            self._retained[topic] = message
         envelope = Published(message, sender, trace, audience.as_source)
         kind = message.__class__
         delivered = 0
@@ -229,7 +230,7 @@ class Topics:
         subscription.dropped += 1
         self._fell_behind(subscription, topic)
         queue = receiver.mailbox.queue
-        oldest = next((n for n, waiting in enumerate(queue) if subscription in _subscriptions_of(waiting)), None)
+        oldest = next((n for n, waiting in enumerate(queue) if subscription.brought(waiting)), None)
         if subscription.slow is Slow.DROP_NEWEST or oldest is None:
             receiver.dropped(envelope)
             return 0

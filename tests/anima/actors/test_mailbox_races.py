@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -25,7 +25,7 @@ class Move:
 def _moves(kinds: list[str]) -> st.SearchStrategy[list[Move]]:
     turns = st.sampled_from([0, 0, 0, 1, 2, 3])
     cancel = st.sampled_from([None, None, None, 0, 1, 2, 4])
-    return st.lists(st.builds(Move, st.sampled_from(kinds), turns, cancel, st.integers(0, 3)), max_size=12)
+    return st.lists(st.builds(Move, st.sampled_from(kinds), turns, cancel, st.integers(0, 3)), max_size=8)
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ races = st.builds(
     st.integers(1, 3),
     st.sampled_from(Overflow),
     st.lists(_moves(["put", "put", "send", "send", "tell", "reserved"]), min_size=1, max_size=3),
-    st.lists(_moves(["get", "receive", "receive", "batch", "now"]), min_size=1, max_size=2),
+    st.lists(_moves(["get", "receive", "receive", "batch", "now"]), min_size=1, max_size=3),
     st.sampled_from([None, None, 3, 10]),
     st.integers(0, 2**16),
 )
@@ -88,8 +88,11 @@ class Run:
                 self.cancel_later(scope, move)
                 try:
                     await self.put(move.how, message)
-                except (MailboxFull, MailboxClosed, trio.BrokenResourceError):
-                    pass
+                except MailboxFull:
+                    assert move.how == "tell", "it waits for room"
+                except (MailboxClosed, trio.BrokenResourceError) as error:
+                    assert isinstance(error, MailboxClosed) is (move.how != "send")
+                    assert self.left is not None
                 else:
                     self.accepted.add(message)
             self.check_length()
@@ -117,7 +120,9 @@ class Run:
                 self.cancel_later(scope, move)
                 try:
                     await self.take(move)
-                except (trio.EndOfChannel, MailboxClosed):
+                except (trio.EndOfChannel, MailboxClosed) as error:
+                    assert isinstance(error, MailboxClosed) is (move.how != "receive")
+                    assert self.left is not None
                     return
                 except trio.WouldBlock:
                     pass
@@ -175,6 +180,7 @@ async def cancel(scope: trio.CancelScope, count: int) -> None:
 
 
 @given(races)
+@settings(max_examples=max(500, settings.default.max_examples))  # type: ignore[union-attr]
 def test_tasks_that_run_into_each_other_lose_no_message_and_double_none(race: Race) -> None:
     trio._core._run._r.seed(race.seed)
     run = Run(race)

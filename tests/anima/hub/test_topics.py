@@ -329,3 +329,35 @@ async def test_a_declaration_that_is_refused_leaves_no_actor_behind() -> None:
             await system.spawn("twice", Twice, [])
         assert system.actors() == ()
         assert Hub.of(system).subscriptions() == ()
+
+
+async def test_a_subscription_drops_only_messages_of_the_classes_that_it_asked_for() -> None:
+    go_on = trio.Event()
+    seen: list[object] = []
+
+    class Both(Actor[Story | Weather]):
+        mailbox = MailboxSpec(capacity=2)
+
+        @receive
+        async def story(self, story: Story) -> None:
+            await go_on.wait()
+            seen.append(story)
+
+        @receive
+        async def weather(self, weather: Weather) -> None:
+            seen.append(weather)
+
+    async with open_system() as system:
+        hub = Hub.of(system)
+        both = await system.spawn("both", Both)
+        both.tell(Story("being read"))
+        await wait_all_tasks_blocked()
+        hub.subscribe(both, "news", Weather, slow=Slow.WAIT)
+        hub.subscribe(both, "news.*", Story)
+        hub.subscribe(both, "*", Story)
+        for degrees in (1, 2):
+            await hub.publish("news", Weather(degrees))
+        assert await hub.publish("news", Story("no room")) == 0
+        go_on.set()
+        await wait_all_tasks_blocked()
+        assert seen == [Story("being read"), Weather(1), Weather(2)]
