@@ -265,8 +265,8 @@ class Cell(Receiver):
         envelope = self.current
         self.take_out_of_stash()
         self.idle()
-        if envelope is None:
-            return
+        if envelope is None or isinstance(envelope, News):
+            return  # what this incarnation has asked to be told says nothing to the next one
         if envelope.reply is not None:
             envelope.reply.handler = None
             if envelope.reply.over and reason is Reason.INTERRUPTED:

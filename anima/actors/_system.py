@@ -114,8 +114,10 @@ class System:
         try:
             actor = spec.make()
         except Ignore:
+            await trio.lowlevel.checkpoint()
             return ActorRef(self, path, None)
         except Exception as error:
+            await trio.lowlevel.checkpoint()  # or a loop of attempts would let nobody else run
             raise ChildStartFailed(path, error) from error
         cell = Cell(self, path, spec)
         cell.made_for = actor

@@ -67,7 +67,6 @@ class Handling:
     stashed: bool = False
     #: it has slept behind a shield: nobody can cut it short
     deaf: bool = False
-    incarnation_ended: float = math.inf
 
 
 class Boom(Exception):
@@ -102,11 +101,7 @@ class World:
 
     def look(self) -> None:
         """Remember all that there is, to look at it at the end."""
-        for ref in self.system.actors():
-            place = ref.place()
-            self.places[place] = None
-            if isinstance(place, Receiver) and place.mailbox.putting and place.mailbox.has_room:
-                self.wrong.append(f"{place} has room, and {len(place.mailbox.putting)} wait for some")
+        self.places.update(dict.fromkeys(place for ref in self.system.actors() if (place := ref.place_if_any())))
 
     # Sending
 
@@ -171,7 +166,6 @@ class World:
         one = Handling(message.id, path, trio.current_time(), type(actor).detach, actor.attempts_allowed)
         sent = self.sent[message.id]
         self.handlings.append(one)
-        actor.when_it_ends(functools.partial(setattr, one, "incarnation_ended"))
         self.begun[message.id] += 1
         if path in self._active:
             self.wrong.append(f"{path} handles {one} while it handles {self._active[path]}")
@@ -210,14 +204,6 @@ class Player(Actor[Do | Stop]):
     @property
     def attempts_allowed(self) -> int:
         return self._cell.spec.attempts or self.attempts
-
-    def when_it_ends(self, then: Callable[[float], object]) -> None:
-        """Call `then` with the time at which this incarnation ends."""
-
-        def ended() -> None:
-            then(trio.current_time())
-
-        self._cell.while_up(ended)
 
     @receive
     async def do(self, message: Do) -> int:
@@ -289,7 +275,10 @@ class Player(Actor[Do | Stop]):
         sent.address = self._cell.address
         sent.outcome = "accepted"
 
-        self.when_it_ends(functools.partial(setattr, sent, "incarnation_ended"))
+        def gone() -> None:
+            sent.incarnation_ended = trio.current_time()
+
+        self._cell.while_up(gone)
         self.after(act.seconds, Do(sent.id, act.script))
 
 

@@ -8,35 +8,45 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 import trio
-from hypothesis import example, given, settings
+from hypothesis import given
 from trio.testing import MockClock
 
 from anima.actors import (
     ActorError,
     ActorSpec,
     ActorStopped,
+    DeadLetter,
     MailboxSpec,
-    Overflow,
     PoolSpec,
+    Reason,
+    Receiver,
+    Stop,
     System,
     open_system,
 )
 from anima_supervisors import (
-    After,
     ChildNotFound,
     ChildSpec,
     ChildStuck,
-    Restart,
     RestartIntensityExceeded,
-    Strategy,
     SupervisorError,
     SupervisorSpec,
     SupervisorStopped,
 )
 from anima_supervisors.testing import kill
-from tests.anima.actors.accounts import check
-from tests.anima.actors.players import KINDS, World
+from tests.anima.actors.players import KINDS, Do, Handling, Sent, World
 from tests.anima.actors.programs import Act, Inner, Leaf, Program, programs
+
+#: The errors by which a sender is told that its message was not taken, or what became of it.
+DOCUMENTED = {
+    "tell": {"MailboxFull", "TooManyHops"},
+    "put": {"ActorStopped", "AskCircle", "TooManyHops", "cancelled"},
+    "ask": {"AskTimeout", "AskFailed", "ActorStopped", "AskCircle", "Refused", "TooManyHops", "cancelled"},
+    "after": set[str](),
+}
+
+
+# A run
 
 
 def spec_of(world: World, node: Inner, path: str) -> SupervisorSpec:
@@ -72,6 +82,7 @@ class Run:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.world = World()
+        self.letters: list[DeadLetter] = []
         self.system: System
         self._scopes: list[trio.CancelScope] = []
         self._nursery: trio.Nursery
@@ -103,6 +114,7 @@ class Run:
                 world.wrong.append("somebody waits for a system that is closed")
         if all.cancelled_caught:
             world.wrong.append("the system does not end")
+        self.letters = list(self.system.dead_letters)
 
     async def _step(self, step: Act) -> None:
         match step.do:
@@ -167,31 +179,150 @@ class Run:
         assert ref.path == f"home/{id}"
 
 
-def one_actor(*steps: Act) -> Program:
-    """What was found once, or is hardly ever drawn."""
-    leaf = Leaf(0, 3, Overflow.REJECT, 1, Restart.PERMANENT, After(1.0))
-    return Program(Inner(Strategy.ONE_FOR_ONE, 100, [leaf]), [*steps], 64, 0, False)
+# What has to hold
 
 
-def stuck(*script: Act) -> Program:
-    """The actor ends for good while its handler is stuck, before the second act of the script."""
-    return one_actor(Act("tell", script=script, pause=1.0))
+def check(run: Run) -> None:
+    world = run.world
+    assert not world.wrong, world.wrong
+    handlings: dict[int, list[Handling]] = {}
+    for one in world.handlings:
+        handlings.setdefault(one.id, []).append(one)
+    letters: dict[int, list[DeadLetter]] = {}
+    for letter in run.letters:
+        if isinstance(letter.message, Do):
+            letters.setdefault(letter.message.id, []).append(letter)
+        else:
+            assert (letter.message, letter.reason) == (Stop(), Reason.NO_ACTOR), letter
+            world.stops_for_nobody -= 1
+    assert world.stops_for_nobody == 0
+    for sent in world.sent.values():
+        check_message(sent, handlings.get(sent.id, []), letters.get(sent.id, []))
+    check_order(world)
+    check_nothing_left(run)
 
 
-@example(stuck(Act("deaf", seconds=7.0), Act("stash")))
-@example(stuck(Act("stash"), Act("deaf", seconds=7.0), Act("fail")))
-@example(stuck(Act("stash"), Act("deaf", seconds=7.0), Act("refuse")))
-@example(stuck(Act("deaf", seconds=7.0), Act("after", seconds=0.125), Act("deaf", seconds=2.0)))
-@example(
-    one_actor(
-        Act("ask", seconds=0.5, script=(Act("deaf", seconds=2.0),), pause=0.125),
-        Act("tell", script=(Act("sleep", seconds=0.5),), pause=4.0),
-    )
-)
+def check_message(sent: Sent, handlings: list[Handling], letters: list[DeadLetter]) -> None:
+    what = f"{sent}\n{handlings}\n{letters}"
+    refused = sum(one.outcome == "refused" for one in handlings) if sent.how == "ask" else 0
+    ends = sum(one.outcome == "done" for one in handlings) + refused + len(letters)
+    last = handlings[-1] if handlings else None
+    assert sent.outcome is not None, f"the sender still waits: {what}"
+    assert sent.outcome == "accepted" or sent.outcome in DOCUMENTED[sent.how], f"no documented error: {what}"
+    if told_that_unsent(sent):
+        assert not handlings, f"handled, though the sender was told that it was not sent: {what}"
+        assert not letters, f"a dead letter, though the sender was told that it was not sent: {what}"
+        return
+    assert ends <= 1, f"accounted for {ends} times: {what}"
+    nobody_waits = sent.how == "ask" and sent.outcome in ("AskTimeout", "cancelled")
+    if ends == 0:
+        cut_short = nobody_waits and last is not None and last.outcome in ("cut", "cut or raised")
+        unsent = sent.how == "ask" and (sent.outcome == "AskCircle" or not sent.sure) and last is None
+        early = sent.how == "after" and sent.incarnation_ended <= sent.at and last is None
+        assert cut_short or unsent or early, f"lost: {what}"
+    check_sender(sent, handlings, letters, what)
+    for letter in letters:
+        check_letter(sent, handlings, letter, what)
+    tries = [one for one in handlings if one.outcome != "stashed"]
+    assert all(len(tries) <= one.attempts for one in tries), f"begun {len(tries)} times: {what}"
+    for one in handlings:
+        same_pool = sent.pool and one.path.startswith(sent.to + "/")
+        moved = one.path.rpartition("/")[0] == sent.to.rpartition("/")[0]
+        assert one.path == sent.to or same_pool or moved, f"handled at another address: {what}"
+        assert one.begun <= sent.ended or sent.how != "ask", f"begun when nobody waited any more: {what}"
+        if sent.how == "ask" and not one.detach and not one.deaf:
+            assert one.ended <= sent.ended, f"goes on when nobody waits any more: {what}"
+
+
+def told_that_unsent(sent: Sent) -> bool:
+    match sent.how:
+        case "put":
+            return sent.outcome in ("cancelled", "ActorStopped", "AskCircle")
+        case "ask":  # a pool may move it to a member that waits for the asker
+            return sent.outcome == "AskCircle" and not (sent.pool or sent.to != sent.address)
+    return sent.outcome == "MailboxFull"
+
+
+def check_sender(sent: Sent, handlings: list[Handling], letters: list[DeadLetter], what: str) -> None:
+    """What the sender was told is what has happened."""
+    last = handlings[-1].outcome if handlings else None
+    reasons = {letter.reason for letter in letters}
+    if sent.outcome == "TooManyHops":
+        assert not handlings, what
+        assert reasons == {Reason.TOO_MANY_HOPS}, what
+    if sent.how != "ask":
+        return
+    assert sent.ended <= max(sent.deadline, sent.at), f"waited beyond the deadline: {what}"
+    match sent.outcome:
+        case "accepted":
+            assert last == "done", f"answered, and not handled to the end: {what}"
+        case "Refused":
+            assert last == "refused", what
+        case "AskTimeout":
+            assert sent.ended == max(sent.deadline, sent.at), f"gave up too early: {what}"
+        case "AskFailed":
+            assert sent.error is not None
+            assert sent.error.__cause__ is not None, what
+            assert reasons, what
+            assert reasons <= {Reason.DROPPED, Reason.QUARANTINED}, what
+        case "ActorStopped":
+            assert reasons <= {Reason.LEFT_OVER, Reason.INTERRUPTED}, what
+            assert reasons or not sent.sure, what
+
+
+def check_letter(sent: Sent, handlings: list[Handling], letter: DeadLetter, what: str) -> None:
+    last = handlings[-1].outcome if handlings else None
+    attempts = [one for one in handlings if one.outcome != "stashed"]
+    assert letter.to == sent.address, what
+    assert letter.sender == sent.actor, what
+    assert letter.attempts == len(attempts), f"begun {len(attempts)} times: {what}"
+    match letter.reason:
+        case Reason.NO_ACTOR | Reason.TOO_MANY_HOPS:
+            assert last is None, what
+        case Reason.EXPIRED:
+            assert sent.how == "ask", what
+            assert sent.outcome in ("AskTimeout", "cancelled", "AskCircle"), what
+        case Reason.QUARANTINED:
+            assert last in ("raised", "cut or raised"), what
+        case Reason.INTERRUPTED:
+            assert last in ("cut", "cut or raised"), what
+        case Reason.REFUSED:
+            assert (last, sent.how == "ask") == ("refused", False), what
+
+
+def check_order(world: World) -> None:
+    """Of one sender to one actor: what was sent first is begun first."""
+    last: dict[tuple[str, str], int] = {}
+    seen = set()
+    for one in world.handlings:
+        sent = world.sent[one.id]
+        if one.id in seen or sent.pool or one.path != sent.to:
+            continue
+        seen.add(one.id)
+        before = last.get((sent.sender, sent.to), 0)
+        assert before < one.id, f"{sent} was begun after {world.sent[before]}"
+        last[sent.sender, sent.to] = one.id
+
+
+def check_nothing_left(run: Run) -> None:
+    system = run.system
+    assert system.actors() == ()
+    assert system.loops == {}
+    assert [due for _, _, due in system.timers._heap if not due.over] == []
+    assert system.timers._young == {}
+    for place in run.world.places:
+        assert place.ended
+        if isinstance(place, Receiver):
+            assert not place.waits_for, f"{place} waits for {place.waits_for}"
+            assert len(place.mailbox) == 0
+            assert not place.mailbox.putting
+            assert not getattr(place, "stash", None)
+    assert sum(system.dead_letters.counts.values()) == len(run.letters)
+
+
 @given(programs())
-@settings(max_examples=max(300, settings.default.max_examples))  # type: ignore[union-attr]
 def test_whatever_happens_every_message_is_accounted_for_once(program: Program) -> None:
     trio._core._run._r.seed(program.seed)
     run = Run(program)
     trio.run(run.run, clock=MockClock(autojump_threshold=0))
-    check(run.world)
+    check(run)

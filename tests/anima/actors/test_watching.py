@@ -208,3 +208,27 @@ async def test_watches_that_are_over_leave_nothing_behind() -> None:
         gc.collect()
         kept = [one for one in gc.get_objects() if isinstance(one, functools.partial) and one.func == system.unwatch]
         assert len(kept) < 50
+
+
+async def test_news_whose_handler_crashes_are_not_for_the_next_incarnation() -> None:
+    seen: list[Terminated] = []
+
+    class Fragile(Actor[Do | Terminated]):
+        attempts = 3
+
+        @receive
+        async def do(self, message: Do) -> Any:
+            return await message.code(self)
+
+        @receive
+        async def ended(self, message: Terminated) -> None:
+            seen.append(message)
+            raise ValueError("cannot bear it")
+
+    async with open_system() as system:
+        other = await system.spawn("other", Plain)
+        fragile = await system.spawn("fragile", Fragile)
+        await fragile.ask(watch(other))
+        await system.stop(other)
+        await wait_all_tasks_blocked()
+        assert len(seen) == 1
