@@ -1,1 +1,5 @@
-"""Tools for agents: typed functions that a model may call. This floor is still empty; it needs no other."""
+"""The tools floor: what models may call."""
+
+from ._calls import ToolCall, ToolResult
+
+__all__ = ["ToolCall", "ToolResult"]
