@@ -187,6 +187,15 @@ class Actor(Generic[M_contra]):
         """Handle what was put aside next, in its order, before the mailbox."""
         self._cell.take_stash()
 
+    def take_waiting(self, kind: type[M]) -> list[M]:
+        """Take out of its mailbox all waiting messages of a class and its subclasses, in their order, and return them.
+
+        For a handler that takes long and wants to know what has come meanwhile. They count as handled from now on: if
+        it crashes, they are not brought back. What was asked stays, since somebody waits for the reply; so does what is
+        stashed. All else keeps its order, and whoever waits for room comes in.
+        """
+        return self._cell.take_waiting(kind)
+
     def become(self, behaviour: type[Actor[Any]]) -> None:
         """Handle messages by the methods of `behaviour` from the next one on.
 

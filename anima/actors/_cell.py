@@ -216,6 +216,11 @@ class Cell(Receiver):
                 self.stash = deque([stash.pop()])
             self.mailbox.give_back(list(stash))
 
+    def take_waiting(self, kind: type) -> list[Any]:
+        """Take the messages of a class out of the mailbox that were told: nobody waits for a reply to them."""
+        taken = self.mailbox.take_where(lambda envelope: envelope.reply is None and isinstance(envelope.message, kind))
+        return [envelope.message for envelope in taken]
+
     # Incarnations
 
     def begin(self, handle: Handle, made: Actor[Any] | None) -> Actor[Any]:

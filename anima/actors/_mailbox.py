@@ -253,6 +253,18 @@ class Mailbox(Generic[T]):
             return message
         return None
 
+    def take_where(self, wanted: Callable[[T], bool]) -> list[T]:
+        """Take those of the waiting messages that are wanted; the others keep their order. Not the reserved lane."""
+        taken: list[T] = []
+        others: list[T] = []
+        for message in self.queue:
+            (taken if wanted(message) else others).append(message)
+        if taken:
+            self.queue.clear()
+            self.queue.extend(others)
+            self.let_in()
+        return taken
+
     async def get(self) -> T:
         """Take the next message; wait for one. Cancelled, it has taken none. Raises `MailboxClosed`."""
         await trio.lowlevel.checkpoint_if_cancelled()

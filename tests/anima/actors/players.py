@@ -189,6 +189,12 @@ class World:
             one.ended = trio.current_time()
             del self._active[path]
 
+    def took(self, actor: Player, message: Do) -> None:
+        """An actor has taken a message that waited: that is all of its handling."""
+        now, path = trio.current_time(), actor.ref.path
+        self.handlings.append(Handling(message.id, path, now, type(actor).detach, actor.attempts_allowed, "taken", now))
+        self.begun[message.id] += 1
+
 
 def _only(error: BaseException, kind: type[BaseException]) -> bool:
     """Whether it is of this kind, or a group of nothing else."""
@@ -232,6 +238,9 @@ class Player(Actor[Do | Stop]):
                     handling.stashed = True
             case "unstash":
                 self.unstash()
+            case "take":
+                for message in self.take_waiting(Do):
+                    self.world.took(self, message)
             case "stop self":
                 self.stop()
             case "after":

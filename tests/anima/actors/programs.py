@@ -77,7 +77,7 @@ class Program:
 
 #: what a handler does by itself, and what it sends
 _ALONE = ["sleep", "yield", "fail", "refuse", "stash", "unstash"] * 3
-_ALONE += ["spawn", "deaf", "stop self", "stop other", "tell stop", "put stop"]
+_ALONE += ["take", "take", "spawn", "deaf", "stop self", "stop other", "tell stop", "put stop"]
 _SENDING = ["tell", "put", "ask", "after", "together"]
 #: what somebody outside does; calls and kills come less often
 _OUTSIDE = ["tell", "put", "ask"] * 5 + ["cancel", "kill", "kill", "stop", "spawn", "resize", "tell stop", "put stop"]

@@ -205,7 +205,7 @@ def check(run: Run) -> None:
 def check_message(sent: Sent, handlings: list[Handling], letters: list[DeadLetter]) -> None:
     what = f"{sent}\n{handlings}\n{letters}"
     refused = sum(one.outcome == "refused" for one in handlings) if sent.how == "ask" else 0
-    ends = sum(one.outcome == "done" for one in handlings) + refused + len(letters)
+    ends = sum(one.outcome in ("done", "taken") for one in handlings) + refused + len(letters)
     last = handlings[-1] if handlings else None
     assert sent.outcome is not None, f"the sender still waits: {what}"
     assert sent.outcome == "accepted" or sent.outcome in DOCUMENTED[sent.how], f"no documented error: {what}"
@@ -229,6 +229,7 @@ def check_message(sent: Sent, handlings: list[Handling], letters: list[DeadLette
         same_pool = sent.pool and one.path.startswith(sent.to + "/")
         moved = one.path.rpartition("/")[0] == sent.to.rpartition("/")[0]
         assert one.path == sent.to or same_pool or moved, f"handled at another address: {what}"
+        assert one.outcome != "taken" or sent.how != "ask", f"taken, though somebody waits for the reply: {what}"
         assert one.begun <= sent.ended or sent.how != "ask", f"begun when nobody waited any more: {what}"
         if sent.how == "ask" and not one.detach and not one.deaf:
             assert one.ended <= sent.ended, f"goes on when nobody waits any more: {what}"
@@ -291,12 +292,12 @@ def check_letter(sent: Sent, handlings: list[Handling], letter: DeadLetter, what
 
 
 def check_order(world: World) -> None:
-    """Of one sender to one actor: what was sent first is begun first."""
+    """Of one sender to one actor: what was sent first is begun first, unless it is taken before its turn."""
     last: dict[tuple[str, str], int] = {}
     seen = set()
     for one in world.handlings:
         sent = world.sent[one.id]
-        if one.id in seen or sent.pool or one.path != sent.to:
+        if one.id in seen or sent.pool or one.path != sent.to or one.outcome == "taken":
             continue
         seen.add(one.id)
         before = last.get((sent.sender, sent.to), 0)

@@ -173,7 +173,8 @@ class Model:
 
 
 operations = st.lists(
-    st.sampled_from(["tell", "put", "put", "reserved", "get", "get", "cancel put", "cancel get", "crash"]), max_size=40
+    st.sampled_from(["tell", "put", "put", "reserved", "get", "get", "cancel put", "cancel get", "crash", "take odd"]),
+    max_size=40,
 )
 
 
@@ -236,6 +237,10 @@ def test_whatever_is_cancelled_no_message_is_lost_or_doubled_and_order_is_kept(
                             taken.append(model.queue.pop(0))
                             model.settle()
                         model.queue[:0] = taken
+                    case "take odd":
+                        odd = [n for n in model.queue if n % 2]
+                        model.queue = [n for n in model.queue if not n % 2]
+                        assert mailbox.take_where(lambda n: n % 2 == 1) == odd
                 model.settle()
                 await wait_all_tasks_blocked()
                 assert got == model.got
