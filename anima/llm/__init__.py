@@ -4,9 +4,15 @@ From the bottom up:
 
 - `_messages`, `_request`, `_errors`, `_spec`: conversations, requests, events, what can go wrong, which model is meant
 - `_assembly`: one answer, put together from events
+- `_sse`, `_json`, `_failures`: what servers send, read without trust; pure
+- `_post`, `_client`, `_wire`: one request and the events of its answer, over httpx, each wait with its deadline
+- `_openai`: a wire format: a pure encoder, a pure parser, and the model that is made of both and of `_wire`
+
+httpx is imported when it is needed: commands that ask no model start without it.
 """
 
 from ._assembly import Assembly, ModelAnswer
+from ._client import make_client, open_client
 from ._errors import (
     BadKey,
     BadRequest,
@@ -32,6 +38,7 @@ from ._messages import (
     UserMessage,
     mended,
 )
+from ._openai import OpenAIModel
 from ._request import (
     Finish,
     FinishReason,
@@ -70,6 +77,7 @@ __all__ = [
     "ModelSpec",
     "ModelTimeout",
     "NetworkFailed",
+    "OpenAIModel",
     "OutputSchema",
     "Part",
     "QuotaExceeded",
@@ -90,5 +98,7 @@ __all__ = [
     "ToolSpec",
     "Usage",
     "UserMessage",
+    "make_client",
     "mended",
+    "open_client",
 ]
