@@ -4,13 +4,17 @@ From the bottom up:
 
 - `_messages`, `_request`, `_errors`, `_spec`: conversations, requests, events, what can go wrong, which model is meant
 - `_assembly`: one answer, put together from events
-- `_sse`, `_json`, `_failures`: what servers send, read without trust; pure
+- `_sse`, `_json`, `_schemas`, `_failures`: what servers take and send, read without trust; pure
 - `_post`, `_client`, `_wire`: one request and the events of its answer, over httpx, each wait with its deadline
-- `_openai`: a wire format: a pure encoder, a pure parser, and the model that is made of both and of `_wire`
+- `_openai`, `_anthropic`: a wire format each: a pure encoder, a pure parser, the model made of both and of `_wire`
+- `_scripted`, `_script_file`: a model that answers from a script (see `anima.testing`)
+- `_incidents`, `_limits`, `_resilient`, `_fallback`: what stands between a request and its answer
+- `_models`: models from specs, and what they share; start with `open_models`
 
-httpx is imported when it is needed: commands that ask no model start without it.
+Importing it imports no HTTP client: that comes with the first request.
 """
 
+from ._anthropic import AnthropicModel
 from ._assembly import Assembly, ModelAnswer
 from ._client import make_client, open_client
 from ._errors import (
@@ -27,6 +31,8 @@ from ._errors import (
     RateLimited,
     ServerFailed,
 )
+from ._fallback import FallbackModel
+from ._incidents import CircuitClosed, CircuitOpened, FallingBack, Incident, IncidentHook, Retrying
 from ._messages import (
     NO_RESULT,
     AssistantMessage,
@@ -38,6 +44,7 @@ from ._messages import (
     UserMessage,
     mended,
 )
+from ._models import PROVIDERS, Models, Provider, complete, open_models
 from ._openai import OpenAIModel
 from ._request import (
     Finish,
@@ -51,23 +58,32 @@ from ._request import (
     TextDelta,
     ToolCallDelta,
     ToolChoice,
-    ToolSpec,
     Usage,
 )
+from ._resilient import ResilientModel
+from ._script_file import load_script
 from ._spec import ModelSpec, Retry, Secret, Timeouts, ToolProtocol
 
 __all__ = [
     "NO_RESULT",
+    "PROVIDERS",
+    "AnthropicModel",
     "Assembly",
     "AssistantMessage",
     "BadKey",
     "BadRequest",
     "BrokenStream",
     "CassetteMiss",
+    "CircuitClosed",
     "CircuitOpen",
+    "CircuitOpened",
     "ContextOverflow",
+    "FallbackModel",
+    "FallingBack",
     "Finish",
     "FinishReason",
+    "Incident",
+    "IncidentHook",
     "Message",
     "Model",
     "ModelAnswer",
@@ -76,16 +92,20 @@ __all__ = [
     "ModelRequest",
     "ModelSpec",
     "ModelTimeout",
+    "Models",
     "NetworkFailed",
     "OpenAIModel",
     "OutputSchema",
     "Part",
+    "Provider",
     "QuotaExceeded",
     "RateLimited",
     "Reasoning",
     "ReasoningDelta",
     "Reset",
+    "ResilientModel",
     "Retry",
+    "Retrying",
     "Secret",
     "ServerFailed",
     "Text",
@@ -95,10 +115,12 @@ __all__ = [
     "ToolChoice",
     "ToolMessage",
     "ToolProtocol",
-    "ToolSpec",
     "Usage",
     "UserMessage",
+    "complete",
+    "load_script",
     "make_client",
     "mended",
     "open_client",
+    "open_models",
 ]

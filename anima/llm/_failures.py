@@ -29,8 +29,8 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _NO_MONEY = re.compile(
-    r"insufficient[ _](?:quota|balance|credits?|funds)|exceeded your current quota|billing_|credit balance|"
-    r"out of credits",
+    r"insufficient[ _](?:quota|balance|credits?|funds)|billing_|credit balance|"
+    r"out of credits|API usage limits|spend(?:ing)? limit",
     re.IGNORECASE,
 )
 _KEY = frozenset({"invalid_api_key", "authentication_error", "permission_error", "permission_denied"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -47,18 +46,3 @@ def object_text(arguments: str) -> str:
     if not value or "INVALID_JSON" in value:
         return json.dumps(value, ensure_ascii=False)
     return arguments
-
-
-def is_strict(schema: object) -> bool:
-    """A schema whose objects all say which keys they have, and demand each: others cannot be enforced strictly."""
-    if isinstance(schema, list):
-        return all(map(is_strict, schema))
-    if not isinstance(schema, Mapping):
-        return True
-    if schema.get("type") == "object" or "properties" in schema:
-        properties = as_object(schema.get("properties"))
-        if schema.get("additionalProperties") is not False:
-            return False
-        if set(as_list(schema.get("required"))) != set(properties):
-            return False
-    return all(map(is_strict, schema.values()))

@@ -23,7 +23,7 @@ from anima_tools import ToolCall
 
 from ._errors import BadKey, BrokenStream, ModelError, ServerFailed
 from ._failures import failure_in_stream, one_line
-from ._json import as_count, as_list, as_object, as_text, is_strict, object_text
+from ._json import as_count, as_list, as_object, as_text, object_text
 from ._messages import AssistantMessage, Message, Reasoning, ToolMessage, UserMessage
 from ._post import Post, endpoint
 from ._request import (
@@ -37,6 +37,7 @@ from ._request import (
     ToolChoice,
     Usage,
 )
+from ._schemas import is_strict
 from ._spec import ModelSpec
 from ._sse import ServerEvent
 
@@ -94,7 +95,6 @@ class OpenAIModel:
             )
         post = Post(
             model=self.name,
-            provider=spec.provider,
             endpoint=to,
             key=spec.api_key,
             key_header=("authorization", "Bearer "),

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import attrs
 
 from anima_supervisors import BadSpec
 
 from ._errors import BadKey, BadRequest
-from ._failures import one_line
 from ._spec import ModelSpec, Secret, Timeouts
+
+#: What is shorter is no secret, but a word that may stand anywhere.
+_SHORTEST_SECRET = 6
 
 
 @attrs.frozen
 class Endpoint:
-    """Where requests go. `url` may hold what people must not see; `shown` is for them."""
+    """Where requests go. `url` may hold `secrets`, a password or a query; `shown` is for people."""
 
     url: str = attrs.field(repr=False)
     shown: str
     host: str
+    secrets: tuple[str, ...] = attrs.field(repr=False)
 
 
 def endpoint(spec: ModelSpec, default: str | None, path: str) -> Endpoint:
@@ -40,7 +43,8 @@ def endpoint(spec: ModelSpec, default: str | None, path: str) -> Endpoint:
     full = parts.path.rstrip("/") + path
     url = urlunsplit((parts.scheme, parts.netloc, full, parts.query, ""))
     netloc = parts.netloc.rpartition("@")[2]
-    return Endpoint(url, urlunsplit((parts.scheme, netloc, full, "", "")), host)
+    secrets = [parts.password or "", *(value for _, value in parse_qsl(parts.query))]
+    return Endpoint(url, urlunsplit((parts.scheme, netloc, full, "", "")), host, tuple(secrets))
 
 
 @attrs.frozen(kw_only=True)
@@ -48,24 +52,21 @@ class Post:
     """One POST whose answer is a stream. Its `repr` shows neither key nor headers."""
 
     model: str  # `provider:model`
-    provider: str
     endpoint: Endpoint
     key: Secret | None
     key_header: tuple[str, str]  # its name, and what stands before the key
-    headers: Mapping[str, str] = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)  # the user's own
+    fixed_headers: Mapping[str, str] = attrs.field(factory=dict)  # those of the format
     body: Mapping[str, Any] = attrs.field(repr=False)
     timeouts: Timeouts
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What no error may show: the key, and what the user's own headers hold."""
-        key = () if self.key is None else (self.key.reveal().strip(),)
-        own = (word for value in self.headers.values() for word in (value, *value.split()))
-        return tuple(sorted((secret for secret in (*key, *own) if len(secret) >= 8), key=len, reverse=True))
-
-    def shown(self, text: str) -> str:
-        """What came from outside, as it may stand in an error."""
-        return one_line(text, self.secrets)
+        """What no error may show: the key, what the user's own headers hold, and what the URL hides."""
+        key = () if self.key is None else (self.key.reveal(), self.key.reveal().strip())
+        own = (part for value in self.headers.values() for part in (value, value.partition(" ")[2]))
+        found = {secret for secret in (*key, *own, *self.endpoint.secrets) if len(secret) >= _SHORTEST_SECRET}
+        return tuple(sorted(found, key=len, reverse=True))
 
     def all_headers(self) -> dict[str, str]:
         """The headers of the request. Raises `BadKey` and `BadRequest` for what cannot be one, without showing it."""
@@ -73,6 +74,7 @@ class Post:
             "accept": "text/event-stream",
             "accept-encoding": "identity",  # compressed streams come late, in lumps
             "content-type": "application/json",
+            **self.fixed_headers,
         }
         if self.key is not None:
             key = self.key.reveal().strip()

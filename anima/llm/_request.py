@@ -8,16 +8,9 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
+from anima_tools import ToolSpec
+
 from ._messages import Message
-
-
-@attrs.frozen
-class ToolSpec:
-    """What a model is told of a tool that it may call. `input_schema` is the JSON schema of an object."""
-
-    name: str
-    description: str
-    input_schema: Mapping[str, Any]
 
 
 class ToolChoice(enum.Enum):

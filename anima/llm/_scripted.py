@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -53,7 +54,12 @@ class Call:
 class Wait:
     """Nothing comes for so many seconds of Trio's clock."""
 
-    seconds: float
+    seconds: float = attrs.field()
+
+    @seconds.validator
+    def _(self, _attribute: object, seconds: float) -> None:
+        if not 0 <= seconds < math.inf:
+            raise BadSpec(f"a wait must be a number of seconds, 0 or more, not {seconds!r}")
 
 
 @attrs.frozen

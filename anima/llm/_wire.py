@@ -14,7 +14,7 @@ import httpx
 import trio
 
 from ._errors import BrokenStream, ModelError, ModelTimeout, NetworkFailed, ServerFailed
-from ._failures import refusal
+from ._failures import one_line, refusal
 from ._post import Post
 from ._request import Finish, ModelEvent
 from ._sse import ServerEvent, SseParser, TooLong
@@ -112,7 +112,7 @@ async def exchange(client: httpx.AsyncClient, post: Post, parser: StreamParser) 
                     yield event
             await body.end(LINGER)
         else:
-            begins = post.shown(await body.text(_LONGEST_ERROR))
+            begins = _shown(post, await body.text(_LONGEST_ERROR))
             raise ServerFailed(
                 post.model,
                 f"{post.endpoint.shown} answered with {kind or 'no content type'}, not with a stream of events. "
@@ -135,7 +135,7 @@ def _from_json(post: Post, parser: StreamParser, text: str) -> Iterable[ModelEve
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise ServerFailed(post.model, f"the answer is no JSON. It begins: {post.shown(text)}") from None
+        raise ServerFailed(post.model, f"the answer is no JSON. It begins: {_shown(post, text)}") from None
     return parser.feed_whole(value)
 
 
@@ -255,6 +255,10 @@ def _request(client: httpx.AsyncClient, post: Post, trace: object) -> httpx.Requ
         timeout=limits,
         extensions={"trace": trace},
     )
+
+
+def _shown(post: Post, text: str) -> str:
+    return one_line(text, post.secrets)
 
 
 def _why(error: Exception) -> str:
