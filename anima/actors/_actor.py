@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, get_args, get_origin
@@ -127,6 +128,15 @@ class Actor(Generic[M_contra]):
     def deadline(self) -> float:
         """Until when, on Trio's clock, what it asks for may take: as long as its asker waits. Infinity for others."""
         return self._cell.deadline
+
+    @property
+    def asked_until(self) -> float:
+        """Until when, on Trio's clock, somebody waits for what is being handled; infinity where nobody does.
+
+        Unlike `deadline` also where the class finishes what it has taken (`detach`).
+        """
+        current = self._cell.current
+        return math.inf if current is None else current.deadline
 
     # What I do
 

@@ -111,6 +111,10 @@ class Hub:
         """Who can do it, the longest known first. `where`: values of attributes, or a function of the `Capability`."""
         return tuple(offer.ref for offer in self._capabilities.find(capability, version, where))
 
+    def offers(self, capability: str, *, version: str | None = None, where: Where | None = None) -> tuple[Offer, ...]:
+        """As `find`, with what each of them says about itself."""
+        return tuple(self._capabilities.find(capability, version, where))
+
     async def ask_any(
         self,
         capability: str,

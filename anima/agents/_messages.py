@@ -1,0 +1,48 @@
+"""What agents are sent."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import attrs
+
+from anima.actors import ActorRef, Request, message
+
+from ._answer import Answer
+
+
+def new_id() -> str:
+    """An id for a task or a note: 16 hexadecimal digits that nobody else has."""
+    return secrets.token_hex(8)
+
+
+@message(idempotent=True)
+class Task(Request[Answer]):
+    """Something to do, answered with an `Answer` whatever happens to it.
+
+    Tasks with the same `conversation` see what was said before. `id` is that of the turn: a task that comes twice is
+    done once, and answered twice. `listener` is told all that happens meanwhile (`TurnEvent`).
+    """
+
+    text: str
+    conversation: str = "main"
+    id: str = attrs.field(factory=new_id)
+    listener: ActorRef[Any] | None = None
+
+
+@message
+class Note:
+    """Something to know. An agent that is thinking sees it before it asks its model the next time; one that is not
+    takes it up like a task, which nobody waits for. `sender` says whom it is from."""
+
+    text: str
+    sender: str = ""
+    id: str = attrs.field(factory=new_id)
+
+
+@message
+class Tick:
+    """To an agent, by itself: it is time for what one of its timers says."""
+
+    text: str

@@ -1,0 +1,96 @@
+"""What an agent is made of, as frozen data."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+
+from anima.hub import Capability
+from anima.llm import ModelSpec
+from anima_supervisors import BadSpec
+from anima_tools import Toolbox, Workspace
+
+from . import _said as said
+from ._limits import Limits
+from ._output import Output
+
+#: The tools by which agents talk: they are the agent's own, made by `_talk`.
+TALK_TOOLS = ("find_agents", "ask_agent", "tell_agent", "publish", "spawn_agent")
+
+
+class OnDoubt(enum.Enum):
+    """What happens to a call of which nobody knows whether it took effect, and which must not be repeated."""
+
+    TELL = "tell"  #: the model is told so, and decides
+    FAIL = "fail"  #: the turn ends
+
+
+@attrs.frozen
+class TimerSpec:
+    """The agent is given `message` as a task every `every` seconds."""
+
+    every: float
+    message: str
+
+    def __attrs_post_init__(self) -> None:
+        if not self.every > 0:
+            raise BadSpec(f"every must be a number of seconds above 0, not {self.every!r}")
+
+
+def _names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
+def _here() -> Workspace:
+    root = Path.cwd()
+    return Workspace(root=root, outputs=root / ".anima" / "outputs")
+
+
+@attrs.frozen(kw_only=True)
+class AgentSpec:
+    """Describes one agent.
+
+    `persona` is its system prompt, by default one that says its name. `description` is what other agents see of it, and
+    `capabilities` what they find it by. `talk` names the tools, of `TALK_TOOLS`, that it
+    may use to talk with other agents; `spawn_depth` how deep the agents may stand that it starts. `parallel_tools` run
+    at once. `context_tokens`: a conversation is compacted when it is longer than half of this. Raises `BadSpec`.
+    """
+
+    name: str
+    model: ModelSpec
+    persona: str = ""
+    description: str = ""
+    capabilities: tuple[Capability, ...] = ()
+    toolbox: Toolbox = attrs.field(factory=lambda: Toolbox(()))
+    talk: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
+    workspace: Workspace = attrs.field(factory=_here)
+    limits: Limits = Limits()
+    output: Output | None = None
+    reflection: bool = False
+    repeat_limit: int = 3
+    corrections: int = 2
+    parallel_tools: int = 8
+    context_tokens: int = 32_000
+    timers: tuple[TimerSpec, ...] = ()
+    on_doubt: OnDoubt = OnDoubt.TELL
+    spawn_depth: int = 2
+
+    def __attrs_post_init__(self) -> None:
+        if not self.name.strip():
+            raise BadSpec("an agent needs a name")
+        for unknown in sorted(self.talk - set(TALK_TOOLS)):
+            raise BadSpec(f"agent {self.name!r}: {unknown!r} is no way to talk; valid: {', '.join(TALK_TOOLS)}")
+        for name in ("parallel_tools", "context_tokens"):
+            if not getattr(self, name) >= 1:
+                raise BadSpec(f"agent {self.name!r}: {name} must be 1 or more, not {getattr(self, name)!r}")
+        for name in ("repeat_limit", "corrections", "spawn_depth"):
+            if not getattr(self, name) >= 0:
+                raise BadSpec(f"agent {self.name!r}: {name} must be 0 or more, not {getattr(self, name)!r}")
+
+    @property
+    def system(self) -> str:
+        """The system prompt. The same for every turn, so that providers can cache what begins with it."""
+        return self.persona or said.PERSONA.format(name=self.name)

@@ -1,0 +1,294 @@
+"""One turn being thought: what the state machine wants done is done here, and recorded before and after.
+
+The order is always the same: record what is about to happen, do it, record what came of it, let the turn take that
+in. So whoever reads the records can go on where this was cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import trio
+
+from anima.llm import Assembly, Model, ModelAnswer, ModelError, ModelRequest, ReasoningDelta, Reset, TextDelta
+from anima_tools import Effect, Invocation, ToolResult
+
+from . import _said as said
+from ._actions import CallModel, CallTools, Compact, End, PendingCall
+from ._answer import Answer, StopReason
+from ._events import (
+    AgentModelCalled,
+    AgentToolCalled,
+    AgentTurnEnded,
+    ModelAsked,
+    ModelErred,
+    ModelReplied,
+    ReasoningStreamed,
+    TextReset,
+    TextStreamed,
+    ToolBegun,
+    ToolDone,
+    TurnDone,
+    TurnEvent,
+)
+from ._home import Interruptible
+from ._journal import Journal
+from ._records import (
+    Compacted,
+    ModelAnswered,
+    ModelCalled,
+    ModelFailed,
+    Record,
+    Told,
+    ToolAnswered,
+    ToolCalled,
+    TurnEnded,
+)
+from ._spec import AgentSpec, OnDoubt
+from ._turn import TIME_IS_OVER, Turn
+
+#: At the time limit of a turn its last call may take so many seconds more.
+LANDING_SECONDS = 60.0
+#: What is recorded when a turn was interrupted may take so long.
+RECORDING_SECONDS = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class Ways:
+    """How a turn reaches the world: all that it needs and does not own."""
+
+    model: Model
+    price: Callable[[Any], float | None]
+    journal: Journal
+    invocation: Callable[[str], Invocation]
+    notes: Callable[[], list[Told]]
+    tell: Callable[[TurnEvent], None]
+    emit: Callable[..., None]
+
+
+class Thinking:
+    """Drives one turn to its end."""
+
+    def __init__(self, turn: Turn, spec: AgentSpec, ways: Ways) -> None:
+        self._turn = turn
+        self._spec = spec
+        self._ways = ways
+        self._before = turn.seconds  # spent by those who were here before
+        self._began = trio.current_time()
+        #: the answer that is coming
+        self._partial = Assembly()
+
+    @property
+    def _seconds(self) -> float:
+        return self._before + trio.current_time() - self._began
+
+    @property
+    def _time_is_over(self) -> float:
+        """When the turn's time is over, on Trio's clock."""
+        seconds = self._turn.plan.limits.seconds
+        return float("inf") if seconds is None else self._began + seconds - self._before
+
+    async def run(self, interruptible: Interruptible) -> Answer:
+        """Think until there is an answer. Interrupted, it is what there is by then.
+
+        Cancelled by anybody else, the turn is left as it is in the journal, to be gone on with.
+        """
+        if self._turn.ended is None:
+            with interruptible.scope:
+                await self._think()
+            if self._turn.ended is None:
+                assert interruptible.interrupted
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + RECORDING_SECONDS):
+                    await self._end(End(StopReason.CANCELLED, self._partial.text or self._turn.text))
+        return self._answer()
+
+    async def _think(self) -> None:
+        notes: list[Told] = []
+        while self._turn.ended is None:
+            notes += self._ways.notes()
+            action = self._turn.next(notes, self._seconds)
+            match action:
+                case CallModel():
+                    used = set(map(id, action.told))
+                    notes = [note for note in notes if id(note) not in used]
+                    await self._call_model(action)
+                case CallTools():
+                    await self._call_tools(action)
+                case Compact():
+                    await self._compact(action)
+                case End():
+                    await self._end(action)
+
+    async def _record(self, *records: Record) -> None:
+        await self._ways.journal.append(self._turn.id, records)
+        for record in records:
+            self._turn.apply(record)
+
+    # The model
+
+    async def _call_model(self, action: CallModel) -> None:
+        if not action.again:
+            await self._record(ModelCalled(step=action.step, told=action.told, seconds=self._seconds))
+        name = self._ways.model.name
+        self._ways.tell(ModelAsked(self._turn.id, action.step, name))
+        began = trio.current_time()
+        assembly = self._partial = Assembly()
+        deadline = began + LANDING_SECONDS if action.landing else self._time_is_over
+        answer: ModelAnswer | None = None
+        error, text = TIME_IS_OVER, "the time for this task was over before the model had answered"
+        with trio.CancelScope(deadline=deadline):
+            try:
+                answer = await self._stream(action.request, assembly)
+            except ModelError as failure:
+                error, text = type(failure).__name__, str(failure)
+        self._partial = Assembly()
+        seconds = trio.current_time() - began
+        facts: dict[str, Any] = {"turn": self._turn.id, "step": action.step, "model": name, "seconds": seconds}
+        if answer is None:
+            failed = ModelFailed(step=action.step, error=error, text=text, partial=assembly.text, seconds=self._seconds)
+            await self._record(failed)
+            self._ways.tell(ModelErred(self._turn.id, text))
+            self._ways.emit(AgentModelCalled, **facts, error=text)
+            return
+        usage = answer.finish.usage
+        cost = self._ways.price(usage)
+        await self._record(
+            ModelAnswered(
+                step=action.step, message=answer.message, finish=answer.finish, cost=cost, seconds=self._seconds
+            )
+        )
+        final = not answer.message.calls
+        self._ways.tell(ModelReplied(self._turn.id, action.step, name, usage, cost, seconds, final))
+        self._ways.emit(
+            AgentModelCalled,
+            **facts,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            cost=cost,
+        )
+
+    async def _stream(self, request: ModelRequest, assembly: Assembly) -> ModelAnswer | None:
+        """Ask, and tell what comes while it comes. Raises `ModelError`."""
+        tell, turn = self._ways.tell, self._turn.id
+        async with contextlib.aclosing(self._ways.model.stream(request)) as events:
+            async for event in events:
+                assembly.feed(event)
+                match event:
+                    case TextDelta(text):
+                        tell(TextStreamed(turn, text))
+                    case ReasoningDelta(text) if text:
+                        tell(ReasoningStreamed(turn, text))
+                    case Reset(why):
+                        tell(TextReset(turn, why))
+        return assembly.answer()
+
+    async def _compact(self, action: Compact) -> None:
+        compacted = Compacted(
+            step=action.step, messages=action.messages, summary="", clipped=action.request is None, seconds=0.0
+        )
+        if action.request is not None:
+            with trio.CancelScope(deadline=self._time_is_over), contextlib.suppress(ModelError):
+                # Without a summary the beginning is left out: the turn goes on all the same.
+                answer = await self._summarize(action.request)
+                compacted = attrs.evolve(compacted, summary=answer.message.text, finish=answer.finish)
+                compacted = attrs.evolve(compacted, cost=self._ways.price(answer.finish.usage))
+        await self._record(attrs.evolve(compacted, seconds=self._seconds))
+
+    async def _summarize(self, request: ModelRequest) -> ModelAnswer:
+        assembly = Assembly()
+        async with contextlib.aclosing(self._ways.model.stream(request)) as events:
+            async for event in events:
+                assembly.feed(event)
+        answer = assembly.answer()
+        assert answer is not None  # a stream that does not finish raises
+        return answer
+
+    # Tools
+
+    async def _call_tools(self, action: CallTools) -> None:
+        run = list(action.run)
+        for call in action.run:
+            if call.begun and call.effect is Effect.EXTERNAL:
+                run.remove(call)
+                if self._spec.on_doubt is OnDoubt.FAIL:
+                    text = f"it is not known whether {call.call.name} took effect (step {call.step})"
+                    await self._end(End(StopReason.IN_DOUBT, self._turn.text, error=text))
+                    return
+                await self._refuse(call, said.doubt(call.call.name))
+        for refused in action.refused:
+            await self._answered(refused, refused.result.name, 0.0)
+        intents = [
+            ToolCalled(step=one.step, tool=one.call.name, key=one.key, effect=one.effect, seconds=self._seconds)
+            for one in run
+            if not one.begun
+        ]
+        if intents:
+            await self._record(*intents)
+        limiter = trio.CapacityLimiter(self._spec.parallel_tools)
+        async with trio.open_nursery() as nursery:
+            for call in run:
+                nursery.start_soon(self._call_tool, call, limiter)
+
+    async def _refuse(self, call: PendingCall, why: str) -> None:
+        result = ToolResult(call.call.id, call.call.name, why, failed=True)
+        await self._answered(ToolAnswered(step=call.step, result=result, seconds=self._seconds), call.call.name, 0.0)
+
+    async def _call_tool(self, pending: PendingCall, limiter: trio.CapacityLimiter) -> None:
+        call = pending.call
+        async with limiter:
+            self._ways.tell(ToolBegun(self._turn.id, pending.step, call.name, call.arguments))
+            began = trio.current_time()
+            text = "Cut off: the time for this task is over."
+            result = ToolResult(call.id, call.name, text, failed=True)
+            with trio.CancelScope(deadline=self._time_is_over):
+                result = await self._turn.plan.toolbox.run(call, self._ways.invocation(pending.key))
+        answered = ToolAnswered(step=pending.step, result=result, seconds=self._seconds)
+        await self._answered(answered, call.name, trio.current_time() - began)
+
+    async def _answered(self, answered: ToolAnswered, tool: str, seconds: float) -> None:
+        await self._record(answered)
+        result = answered.result
+        step = answered.step
+        self._ways.tell(ToolDone(self._turn.id, step, tool, result.failed, result.content, seconds))
+        facts = {"turn": self._turn.id, "step": step, "tool": tool, "seconds": seconds, "failed": result.failed}
+        self._ways.emit(AgentToolCalled, **facts)
+
+    # The end
+
+    async def _end(self, action: End) -> None:
+        await self._record(
+            TurnEnded(stop_reason=action.stop_reason, text=action.text, error=action.error, seconds=self._seconds)
+        )
+        turn = self._turn
+        self._ways.emit(
+            AgentTurnEnded,
+            turn=turn.id,
+            stop_reason=action.stop_reason.value,
+            steps=turn.steps,
+            seconds=turn.seconds,
+            input_tokens=turn.usage.input_tokens,
+            output_tokens=turn.usage.output_tokens,
+            cost=turn.cost,
+            error=action.error,
+        )
+        self._ways.tell(TurnDone(turn.id, self._answer()))
+
+    def _answer(self) -> Answer:
+        turn = self._turn
+        ended = turn.ended
+        assert ended is not None
+        return Answer(
+            turn=turn.id,
+            text=ended.text,
+            stop_reason=ended.stop_reason,
+            usage=turn.usage,
+            cost=turn.cost,
+            steps=turn.steps,
+            seconds=turn.seconds,
+            output=turn.output,
+            error=ended.error,
+        )

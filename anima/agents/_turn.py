@@ -1,0 +1,383 @@
+"""A turn as a state machine without I/O: facts in, the next action out.
+
+Its state is what follows from its records, so that the journal of a turn is all that is needed to go on with it:
+`apply` takes a record, whether it has just come about or was read back, and `next` says what is to be done. Invariants,
+guarded by tests/anima/agents/test_turn.py:
+- the same records lead to the same next action, however often the turn was put down and taken up
+- every request is whole: each call of a tool in it has its result
+- whatever comes, it ends, with one stop reason and whatever text there is
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+
+from anima.llm import (
+    AssistantMessage,
+    FinishReason,
+    Message,
+    ModelRequest,
+    Text,
+    ToolChoice,
+    ToolMessage,
+    Usage,
+    UserMessage,
+    mended,
+)
+from anima_tools import BadArguments, Toolbox, ToolCall, ToolError, ToolResult
+
+from . import _said as said
+from ._actions import Action, CallModel, CallTools, Compact, End, PendingCall
+from ._answer import Spent, StopReason
+from ._context import clipped, cut, estimated_tokens
+from ._limits import Limits
+from ._output import BadOutput, Output
+from ._records import (
+    Compacted,
+    ModelAnswered,
+    ModelCalled,
+    ModelFailed,
+    Record,
+    Told,
+    ToolAnswered,
+    ToolCalled,
+    TurnBegan,
+    TurnEnded,
+    Why,
+)
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """How a turn is to go: what stays the same while it lasts."""
+
+    system: str = ""
+    toolbox: Toolbox = attrs.field(factory=lambda: Toolbox(()))
+    limits: Limits = Limits()
+    output: Output | None = None
+    reflection: bool = False
+    #: the same call with the same result so many times in a row ends the turn; 0: never
+    repeat_limit: int = 3
+    #: so many answers that are of no use are sent back
+    corrections: int = 2
+    #: the conversation before the turn is compacted when it is longer than half of this
+    context_tokens: int = 32_000
+
+
+@attrs.define
+class _Open:
+    """A call of the last answer."""
+
+    call: ToolCall
+    called: ToolCalled | None = None
+    result: ToolResult | None = None
+
+
+class Turn:
+    """One task on its way to its answer. `id` goes into the idempotency keys of its steps."""
+
+    def __init__(self, id: str, plan: Plan, history: Sequence[Message] = ()) -> None:
+        self.id = id
+        self.plan = plan
+        #: the conversation before this turn, and what this turn adds to it
+        self.history: tuple[Message, ...] = tuple(history)
+        self.messages: list[Message] = []
+        self.began: TurnBegan | None = None
+        self.ended: TurnEnded | None = None
+        self.usage = Usage()
+        self.cost: float | None = 0.0
+        self.seconds = 0.0
+        self.steps = 0
+        self._answers = 0
+        self._tool_calls = 0
+        #: what the model has said last
+        self.text = ""
+        self._asked: ModelCalled | None = None
+        self._failed: ModelFailed | None = None
+        self._finish: FinishReason | None = None
+        self._open: dict[int, _Open] = {}
+        self._compacted = 0
+        self._clipped = False
+        self._warned: set[str] = set()
+        self._counts: Counter[Why] = Counter()
+        self._landing: StopReason | None = None
+        #: of each call, its last result and how many times in a row it was that one
+        self._repeats: dict[tuple[str, str], tuple[str, int]] = {}
+
+    # Facts
+
+    def apply(self, record: Record) -> None:
+        """Take a fact in."""
+        self.seconds = max(self.seconds, record.seconds)
+        match record:
+            case TurnBegan():
+                self.began = record
+            case ModelCalled():
+                self._model_called(record)
+            case ModelAnswered():
+                self._model_answered(record)
+            case ModelFailed():
+                self._asked, self._failed = None, record
+                self.text = record.partial or self.text
+            case ToolCalled():
+                self.steps = max(self.steps, record.step)
+                self._tool_calls += 1
+                self._open[record.step].called = record
+            case ToolAnswered():
+                self._tool_answered(record)
+            case Compacted():
+                self._compact(record)
+            case TurnEnded():
+                self._end_of_it(record)
+
+    def _model_called(self, record: ModelCalled) -> None:
+        self._asked, self._failed, self._finish = record, None, None
+        self.steps = max(self.steps, record.step)
+        for told in record.told:
+            self._counts[told.why] += 1
+            if told.why is Why.NEAR:
+                self._warned.add(told.about)
+            elif told.why is Why.LAND:
+                self._landing = StopReason(told.about)
+        if record.told:
+            self.messages.append(UserMessage(said.as_message(record.told)))
+
+    def _model_answered(self, record: ModelAnswered) -> None:
+        message = record.message
+        if self._landing is not None:  # it was told that there are no tools any more
+            message = AssistantMessage(tuple(part for part in message.parts if not isinstance(part, ToolCall)))
+        self._asked = None
+        self._answers += 1
+        self._finish = record.finish.reason
+        self._count(record.finish.usage, record.cost)
+        self.text = message.text or self.text
+        self.messages.append(message)
+        self._open = {record.step + n: _Open(call) for n, call in enumerate(message.calls, 1)}
+        self.steps = max(self.steps, record.step + len(self._open))
+
+    def _count(self, usage: Usage, cost: float | None) -> None:
+        self.usage += usage
+        self.cost = None if self.cost is None or cost is None else self.cost + cost
+
+    def _tool_answered(self, record: ToolAnswered) -> None:
+        open = self._open[record.step]
+        open.result = record.result
+        key = open.call.name, canonical(open.call.arguments)
+        last, times = self._repeats.get(key, ("", 0))
+        self._repeats[key] = record.result.content, times + 1 if record.result.content == last else 1
+        results = [one.result for one in self._open.values()]
+        if all(result is not None for result in results):
+            self.messages.append(ToolMessage(tuple(result for result in results if result is not None)))
+            self._open = {}
+
+    def _compact(self, record: Compacted) -> None:
+        self.steps = max(self.steps, record.step)
+        self._failed = None
+        self._compacted += 1
+        if record.messages:
+            self.history = (UserMessage(said.summary(record.summary)), *self.history[record.messages :])
+        self._clipped = self._clipped or record.clipped
+        if record.finish is not None:
+            self._count(record.finish.usage, record.cost)
+
+    def _end_of_it(self, record: TurnEnded) -> None:
+        self.ended = record
+        said_before = any(isinstance(one, AssistantMessage) and one.text == record.text for one in self.messages)
+        if record.text and not said_before:  # an answer that was cut off is part of the conversation all the same
+            self.messages.append(AssistantMessage((Text(record.text),)))
+
+    # What follows from them
+
+    @property
+    def spent(self) -> Spent:
+        """What was used so far."""
+        return Spent(
+            turns=self._answers,
+            tokens=self.usage.total_tokens,
+            cost=self.cost or 0.0,
+            calls=self._tool_calls,
+            seconds=self.seconds,
+        )
+
+    @property
+    def output(self) -> object:
+        """What the answer of the turn was validated to, where it has to be of a class, and is."""
+        if self.plan.output is None or self.ended is None:
+            return None
+        try:
+            return self.plan.output.check(self.ended.text)
+        except BadOutput:
+            return None
+
+    def next(self, notes: Sequence[Told] = (), seconds: float = 0.0) -> Action:
+        """What is to be done now; the same until a record says that it was.
+
+        `notes` is what has come for the agent meanwhile, `seconds` how long the turn has taken so far. A note is used
+        up if it is among the `told` of the action.
+        """
+        self.seconds = max(self.seconds, seconds)
+        if self._asked is not None:
+            return self._call_model(self._asked.step, (), again=True)
+        if self._open:
+            return self._call_tools()
+        if self._failed is not None:
+            return self._after_failure(self._failed)
+        if self._calls_nothing():
+            return self._after_answer(notes)
+        if self._answers == 0 and self._compacted == 0:
+            too_long = cut(self.history, self.plan.context_tokens // 4)
+            if too_long and estimated_tokens(self.history) > self.plan.context_tokens // 2:
+                return self._compaction(too_long)
+        return self._go_on(notes)
+
+    def _calls_nothing(self) -> bool:
+        """What came last is an answer without calls, whatever its provider calls that."""
+        return self._finish is not None and isinstance(self.messages[-1], AssistantMessage)
+
+    def _go_on(self, notes: Sequence[Told], *first: Told) -> Action:
+        """Ask the model, unless a limit is reached: then for the last time."""
+        reason = self._reached()
+        if reason is not None:
+            return self._land(reason, notes)
+        near = self.plan.limits.near(self.spent)
+        warnings = [said.near(name, words) for name, words in near.items() if name not in self._warned]
+        return self._call_model(self.steps + 1, (*self._task(), *notes, *first, *warnings))
+
+    def _land(self, reason: StopReason, notes: Sequence[Told]) -> CallModel:
+        return self._call_model(self.steps + 1, (*self._task(), *notes, said.land(reason)), landing=True)
+
+    def _task(self) -> tuple[Told, ...]:
+        """The task itself, until the model was told of it."""
+        assert self.began is not None
+        return () if self._counts[Why.TASK] else (Told(Why.TASK, self.began.task),)
+
+    def _reached(self) -> StopReason | None:
+        limit = self.plan.repeat_limit
+        if limit and any(times >= limit for _, times in self._repeats.values()):
+            return StopReason.REPEAT_DETECTED
+        return self.plan.limits.reached(self.spent)
+
+    def _call_model(
+        self, step: int, told: tuple[Told, ...], *, landing: bool = False, again: bool = False
+    ) -> CallModel:
+        landing = landing or self._landing is not None
+        messages = [*self.history, *(clipped(one) if self._clipped else one for one in self.messages)]
+        if told:
+            messages.append(UserMessage(said.as_message(told)))
+        plan = self.plan
+        request = ModelRequest(
+            messages=mended(messages),
+            system=plan.system,
+            tools=plan.toolbox.specs,
+            tool_choice=ToolChoice.NONE if landing else ToolChoice.AUTO,
+            output=None if plan.output is None else plan.output.schema,
+        )
+        return CallModel(step, request, told, landing, again)
+
+    def _call_tools(self) -> CallTools:
+        limit = self.plan.limits.calls
+        left = None if limit is None else limit - self._tool_calls
+        run: list[PendingCall] = []
+        refused: list[ToolAnswered] = []
+        for step, open in self._open.items():
+            if open.result is not None:
+                continue
+            pending = self._pending(step, open)
+            if isinstance(pending, PendingCall) and not pending.begun and left is not None:
+                left -= 1
+                if left < 0:
+                    pending = said.NO_CALLS_LEFT
+            if isinstance(pending, PendingCall):
+                run.append(pending)
+            else:
+                refused.append(self._refusal(step, open.call, pending))
+        return CallTools(tuple(run), tuple(refused))
+
+    def _pending(self, step: int, open: _Open) -> PendingCall | str:
+        """A call that can be run; or why it cannot."""
+        call, called = open.call, open.called
+        if self._finish is FinishReason.LENGTH and step == max(self._open):
+            return said.CUT_OFF
+        try:
+            self.plan.toolbox.check(call)
+        except ToolError as error:
+            if called is None or isinstance(error, BadArguments):
+                return str(error)
+            return said.doubt(call.name)  # it was run, and there is no such tool any more
+        key = idempotency_key(self.id, step, call)
+        if called is not None:
+            return PendingCall(step, call, called.key, called.effect, begun=True)
+        return PendingCall(step, call, key, self.plan.toolbox.get(call.name).effect, begun=False)
+
+    def _refusal(self, step: int, call: ToolCall, why: str) -> ToolAnswered:
+        return ToolAnswered(step=step, result=ToolResult(call.id, call.name, why, failed=True), seconds=self.seconds)
+
+    def _after_answer(self, notes: Sequence[Told]) -> Action:
+        """The model has said something and calls nothing: is that the answer?"""
+        if self._landing is not None:
+            return self._end(self._landing)
+        if self._finish is FinishReason.LENGTH:
+            return self._end(StopReason.MAX_TOKENS)
+        if self._finish is FinishReason.FILTERED:
+            return self._end(StopReason.INVALID_RESPONSE, error="the model, or its provider, refused to answer")
+        last = self.messages[-1]
+        text = last.text if isinstance(last, AssistantMessage) else ""
+        problem = said.EMPTY if not text.strip() else ""
+        if self.plan.output is not None and not problem:
+            try:
+                self.plan.output.check(text)
+            except BadOutput as error:
+                problem = str(error)
+        if problem:
+            if self._counts[Why.CORRECTION] >= self.plan.corrections:
+                return self._end(StopReason.INVALID_RESPONSE, error=problem)
+            return self._go_on((), said.correction(problem))
+        if self.plan.reflection and not self._counts[Why.REFLECTION]:
+            return self._go_on((), Told(Why.REFLECTION, said.REFLECT))
+        if notes:  # what came while it answered is still part of the task
+            return self._go_on(notes)
+        return End(StopReason.END_TURN, text)
+
+    def _after_failure(self, failure: ModelFailed) -> Action:
+        if failure.error == "ContextOverflow" and self._compacted < 3:
+            if self.history and self._compacted < 2:
+                all_but_summary = len(self.history) if self._compacted == 0 else cut(self.history, 0)
+                return self._compaction(all_but_summary)
+            if not self._clipped:
+                return Compact(self.steps + 1, 0, None)
+        if failure.error == "ContextOverflow":
+            return self._end(StopReason.CONTEXT_OVERFLOW, error=failure.text)
+        if failure.error == TIME_IS_OVER and self._landing is None:
+            return self._land(StopReason.BUDGET_TIME, ())
+        return self._end(self._landing or StopReason.LLM_ERROR, error=failure.text)
+
+    def _compaction(self, messages: int) -> Compact:
+        text = said.as_text(self.history[:messages])
+        request = ModelRequest(messages=(UserMessage(f"{said.SUMMARIZE}\n\n{text}"),), max_tokens=1000)
+        return Compact(self.steps + 1, messages, request)
+
+    def _end(self, reason: StopReason, error: str | None = None) -> End:
+        return End(reason, self.text, error)
+
+
+#: The `error` of a `ModelFailed` that was cut off by the time limit of the turn.
+TIME_IS_OVER = "TimeIsOver"
+
+
+def canonical(arguments: str) -> str:
+    """Arguments in one spelling, so that what means the same is the same."""
+    try:
+        return json.dumps(json.loads(arguments or "{}"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except ValueError:
+        return arguments
+
+
+def idempotency_key(turn: str, step: int, call: ToolCall) -> str:
+    """The key of a step: the same over all tries of it, and that of no other."""
+    text = json.dumps([turn, step, call.name, canonical(call.arguments)])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
