@@ -88,8 +88,8 @@ def test_the_schema_comes_from_the_signature_and_the_docstring() -> None:
         "properties": {
             "text": {"type": "string", "description": "what to do, over two lines"},
             "number": {"type": "number", "description": "how much"},
-            "colour": {"enum": ["blue", "red"], "default": "red"},
-            "mode": {"enum": ["fast", "slow"], "default": "fast", "description": "how"},
+            "colour": {"type": "string", "enum": ["blue", "red"], "default": "red"},
+            "mode": {"type": "string", "enum": ["fast", "slow"], "default": "fast", "description": "how"},
             "maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
             "names": {"type": "array", "items": {"type": "string"}, "default": []},
             "table": {
@@ -365,3 +365,5 @@ async def test_a_thread_that_hangs_is_left_at_the_deadline_and_holds_its_place(i
             await hang.run(Arguments(), invocation, limiter=limiter)
     finally:
         go.set()
+    async with limiter:
+        pass  # the thread is over

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
@@ -12,6 +12,10 @@ from ._environment import child_environment
 
 def _absolute(path: str | Path) -> Path:
     return Path(path).absolute()
+
+
+def _texts(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
 
 
 @attrs.frozen
@@ -25,7 +29,7 @@ class Workspace:
     #: whether HTTP may go to private, loopback and link-local addresses
     allow_private: bool = False
     #: names, each `host` or `host:port`, that HTTP may go to whatever their addresses are
-    allow_hosts: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    allow_hosts: tuple[str, ...] = attrs.field(default=(), converter=_texts)
     #: the environment of child processes
     env: Mapping[str, str] = attrs.field(factory=child_environment, repr=False)
 

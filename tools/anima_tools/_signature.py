@@ -173,6 +173,8 @@ def _inlined(schema: Any, definitions: Mapping[str, Any], within: tuple[str, ...
         return schema if key in within else _inlined(definitions[key], definitions, (*within, key)) | rest
     inlined = {name: schema[name] if name in _DATA else _inlined(schema[name], definitions, within) for name in schema}
     inlined.pop("title", None)
+    if all(isinstance(one, str) for one in schema.get("enum", [None])):
+        inlined = {"type": "string", **inlined}  # some servers want it
     if "properties" in schema:
         properties = schema["properties"].items()
         inlined["properties"] = {name: _inlined(one, definitions, within) for name, one in properties}
