@@ -9,6 +9,7 @@ From the bottom up:
 - `_openai`, `_anthropic`: a wire format each: a pure encoder, a pure parser, the model made of both and of `_wire`
 - `_scripted`, `_script_file`: a model that answers from a script (see `anima.testing`)
 - `_incidents`, `_limits`, `_resilient`, `_fallback`: what stands between a request and its answer
+- `_json_string`, `_actions`, `_structured`: tools for servers that do not enforce them
 - `_models`: models from specs, and what they share; start with `open_models`
 
 Importing it imports no HTTP client: that comes with the first request.
@@ -63,6 +64,7 @@ from ._request import (
 from ._resilient import ResilientModel
 from ._script_file import load_script
 from ._spec import ModelSpec, Retry, Secret, Timeouts, ToolProtocol
+from ._structured import StructuredTools
 
 __all__ = [
     "NO_RESULT",
@@ -108,6 +110,7 @@ __all__ = [
     "Retrying",
     "Secret",
     "ServerFailed",
+    "StructuredTools",
     "Text",
     "TextDelta",
     "Timeouts",
