@@ -10,6 +10,7 @@ From the bottom up:
 - `_scripted`, `_script_file`: a model that answers from a script (see `anima.testing`)
 - `_incidents`, `_limits`, `_resilient`, `_fallback`: what stands between a request and its answer
 - `_json_string`, `_actions`, `_structured`: tools for servers that do not enforce them
+- `_cassette`, `_replay`: answers that were recorded, and come again
 - `_models`: models from specs, and what they share; start with `open_models`
 
 Importing it imports no HTTP client: that comes with the first request.
@@ -47,6 +48,7 @@ from ._messages import (
 )
 from ._models import PROVIDERS, Models, Provider, complete, open_models
 from ._openai import OpenAIModel
+from ._replay import RecordingModel, ReplayModel
 from ._request import (
     Finish,
     FinishReason,
@@ -104,6 +106,8 @@ __all__ = [
     "RateLimited",
     "Reasoning",
     "ReasoningDelta",
+    "RecordingModel",
+    "ReplayModel",
     "Reset",
     "ResilientModel",
     "Retry",

@@ -17,7 +17,8 @@ from anima_supervisors import BadSpec
 from ._fallback import CoolDowns, FallbackModel
 from ._incidents import IncidentHook, ignore
 from ._limits import Gate, LimitedModel
-from ._request import Model, Usage
+from ._replay import RecordingModel, ReplayModel
+from ._request import Model
 from ._resilient import ResilientModel
 from ._script_file import ScriptFile
 from ._spec import ModelSpec, ToolProtocol
@@ -63,6 +64,7 @@ class Models:
         self._gates: dict[tuple[str, str], Gate] = {}
         self._cool_downs = CoolDowns()
         self._scripts: dict[Path, ScriptFile] = {}
+        self._cassettes: dict[Path, ReplayModel] = {}
 
     def get(self, spec: ModelSpec, *, on_incident: IncidentHook | None = None) -> Model:
         """The model that a spec means; does no I/O. `on_incident` is told instead of that of `open_models`.
@@ -75,19 +77,18 @@ class Models:
         if any(other.fallback for other in spec.fallback):
             raise BadSpec(f"{spec.name}: what it falls back to has a fallback of its own; write one list")
         models = [self._resilient(other, hook, patient=other is chain[-1]) for other in chain]
-        if len(models) == 1:
-            return models[0]
-        keys = [f"{other.name} {other.base_url or ''}" for other in chain]
-        return FallbackModel(models, spec.cool_down, cool_downs=self._cool_downs, keys=keys, on_incident=hook)
-
-    def cost(self, spec: ModelSpec, usage: Usage) -> float | None:
-        """What this many tokens of a model cost, in US dollars; None where its price is not known."""
-        return None
+        model = models[0]
+        if len(models) > 1:
+            keys = [f"{other.name} {other.base_url or ''}" for other in chain]
+            model = FallbackModel(models, spec.cool_down, cool_downs=self._cool_downs, keys=keys, on_incident=hook)
+        return model if spec.record is None else RecordingModel(model, spec.record)
 
     def _resilient(self, spec: ModelSpec, hook: IncidentHook, *, patient: bool) -> Model:
         spec = complete(spec)
         if spec.provider == "scripted":
             model: Model = self._scripted(spec)
+        elif spec.provider == "replay":
+            model = self._replay(spec)
         else:
             raise BadSpec(f"{spec.name}: not yet")
         model = LimitedModel(model, self._gate(spec), wait=spec.timeouts.total, on_incident=hook)
@@ -96,6 +97,10 @@ class Models:
     def _scripted(self, spec: ModelSpec) -> ScriptFile:
         assert spec.file is not None
         return self._scripts.setdefault(spec.file, ScriptFile(spec.file, spec.name, spec.timeouts))
+
+    def _replay(self, spec: ModelSpec) -> ReplayModel:
+        assert spec.file is not None
+        return self._cassettes.setdefault(spec.file, ReplayModel(spec.file, spec.name))
 
     def _gate(self, spec: ModelSpec) -> Gate:
         host = urlsplit(spec.base_url).netloc if spec.base_url else str(spec.file or spec.model)

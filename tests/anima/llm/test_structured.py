@@ -240,7 +240,7 @@ async def test_reasoning_passes_through() -> None:
 
 
 async def test_broken_json_is_worth_another_attempt() -> None:
-    with pytest.raises(ServerFailed, match="broken JSON: .*oops") as caught:
+    with pytest.raises(ServerFailed, match=r"broken JSON: .*oops") as caught:
         await asked('{"action": oops')
     assert caught.value.retryable
 
