@@ -231,7 +231,7 @@ class MessageParser:
         self._model = model
         self._provider = provider
         self._secrets = secrets
-        self._blocks: dict[object, _Block] = {}
+        self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._counted: dict[str, Any] = {}
         self._answered_by = ""
@@ -296,14 +296,14 @@ class MessageParser:
             case "message_start":
                 self._counts(as_object(found.get("message")))
             case "content_block_start":
-                yield from self._starts(found.get("index"), as_object(found.get("content_block")))
+                yield from self._starts(as_count(found.get("index")), as_object(found.get("content_block")))
             case "content_block_delta":
-                block = self._blocks.get(found.get("index"))
+                block = self._blocks.get(as_count(found.get("index")))
                 if block is None:
                     raise self._nonsense(text)
                 yield from self._piece(block, as_object(found.get("delta")))
             case "content_block_stop":
-                yield from self._stops(found.get("index"))
+                yield from self._stops(as_count(found.get("index")))
             case "message_delta":
                 self._counts(found)
                 self._reason = as_text(as_object(found.get("delta")).get("stop_reason")) or self._reason
@@ -317,7 +317,7 @@ class MessageParser:
         self._counted |= {key: value for key, value in as_object(found.get("usage")).items() if value is not None}
         self._answered_by = as_text(found.get("model")) or self._answered_by
 
-    def _starts(self, index: object, found: Mapping[str, Any]) -> Iterator[ModelEvent]:
+    def _starts(self, index: int, found: Mapping[str, Any]) -> Iterator[ModelEvent]:
         block = _Block(as_text(found.get("type")))
         self._blocks[index] = block
         match block.kind:
@@ -353,7 +353,7 @@ class MessageParser:
                     block.anything = True
                     yield ToolCallDelta(block.call, arguments=text)
 
-    def _stops(self, index: object) -> Iterator[ModelEvent]:
+    def _stops(self, index: int) -> Iterator[ModelEvent]:
         block = self._blocks.pop(index, None)
         if block is None:
             return

@@ -40,11 +40,17 @@ _REQUEST = frozenset({"invalid_request_error", "not_found_error", "model_not_fou
 
 def one_line(text: str, secrets: Iterable[str] = ()) -> str:
     """What came, for people: one line, bounded, without any of `secrets` or what looks like a key."""
+    secrets = tuple(secrets)
+    text = _without(secrets, text)[: 16 * SHOWN]
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = _LIKE_A_KEY.sub("***", _without(secrets, text))
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
+def _without(secrets: tuple[str, ...], text: str) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
-    text = " ".join("".join(c if c.isprintable() else " " for c in text[: 16 * SHOWN]).split())
-    text = _LIKE_A_KEY.sub("***", text)
-    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+    return text
 
 
 def refusal(

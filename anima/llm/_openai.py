@@ -193,6 +193,7 @@ class _Call:
 
     index: int
     id: str = ""
+    anything: bool = False  # of its arguments
 
 
 class ChatParser:
@@ -285,6 +286,8 @@ class ChatParser:
         reason = as_text(choice.get("finish_reason"))
         if reason in _FAILURES:
             raise ServerFailed(self._model, f"the server broke off its answer: finish_reason is {reason}")
+        if reason and self._reason is None and _REASONS.get(reason) is not FinishReason.LENGTH:
+            yield from (ToolCallDelta(call.index, arguments="{}") for call in self._calls if not call.anything)
         self._reason = reason or self._reason
 
     def _tool_call(self, piece: Mapping[str, Any]) -> ToolCallDelta:
@@ -296,6 +299,7 @@ class ChatParser:
         call = self._of(piece.get("index"), id, name)
         first = not call.id
         call.id = call.id or id
+        call.anything = call.anything or bool(arguments)
         return ToolCallDelta(call.index, id if first else "", name, arguments or "")
 
     def _of(self, index: object, id: str, name: str) -> _Call:

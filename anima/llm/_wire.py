@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import httpx
@@ -165,7 +166,7 @@ class _Body:
     async def next(self, whole: bool) -> bytes | None:
         """The next piece; None at the end, and where it fails after the answer is whole already."""
         if whole:
-            with trio.move_on_after(LINGER):
+            with trio.move_on_after(LINGER), suppress(ModelError):
                 return await self._next()
             return None
         return await self._clock.wait(lambda _: self._next())
@@ -196,11 +197,9 @@ class _Body:
         The generators within httpx are run to their end in both cases: left alone, they would be finalized at any time.
         """
         with trio.CancelScope(deadline=trio.current_time() + seconds):
-            try:
+            with suppress(httpx.HTTPError):
                 async for _ in self._pieces:
                     pass
-            except httpx.HTTPError:
-                pass
 
 
 async def _answered(client: httpx.AsyncClient, post: Post, clock: _Clock) -> httpx.Response:
