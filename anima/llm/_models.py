@@ -95,7 +95,7 @@ async def open_models(
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_SECONDS):
                 await client.aclose()
-                await servers.aclose()
+                await servers.client.aclose()
 
 
 class Models:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from ._client import open_client
+from ._client import make_client
 from ._request import Model, ModelEvent, ModelRequest
 from ._spec import ModelSpec
 
@@ -19,16 +19,17 @@ MakeModel: TypeAlias = "Callable[[ModelSpec, httpx.AsyncClient], Model]"
 
 
 class SharedClient:
-    """The one HTTP client, opened when somebody first asks over it."""
+    """The one HTTP client, opened when somebody first asks over it: `make` may block, it is called in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], httpx.AsyncClient] = make_client) -> None:
+        self._make = make
         self._client: httpx.AsyncClient | None = None
         self._lock = trio.Lock()
 
     async def get(self) -> httpx.AsyncClient:
         async with self._lock:
             if self._client is None:
-                self._client = await open_client()
+                self._client = await trio.to_thread.run_sync(self._make)
             return self._client
 
     async def aclose(self) -> None:
