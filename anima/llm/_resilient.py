@@ -100,20 +100,26 @@ async def attempt(
 ) -> AsyncGenerator[ModelEvent | ModelError, None]:
     """The events of one attempt, up to its `Finish`, or, as the last, the error that ended it."""
     async with contextlib.aclosing(model.stream(request)) as events:
-        while True:
-            event: ModelEvent | ModelError | None = None
-            with trio.CancelScope(deadline=deadline) as scope:
-                try:
-                    event = await anext(events, None)
-                except ModelError as error:
-                    event = error
-            if scope.cancelled_caught:
-                event = ModelTimeout(model.name, "the time for all attempts together is over")
-            elif event is None:
+        event: ModelEvent | ModelError | None = None
+        while not isinstance(event, Finish | ModelError):
+            if deadline == math.inf:
+                event = await _next(events)
+            else:
+                with trio.CancelScope(deadline=deadline) as scope:
+                    event = await _next(events)
+                if scope.cancelled_caught:
+                    event = ModelTimeout(model.name, "the time for all attempts together is over")
+            if event is None:
                 event = BrokenStream(model.name, "the answer ended before its end")
             yield event
-            if isinstance(event, Finish | ModelError):
-                return
+
+
+async def _next(events: AsyncGenerator[ModelEvent, None]) -> ModelEvent | ModelError | None:
+    """The next event, or the error that comes instead; None if nothing does."""
+    try:
+        return await anext(events, None)
+    except ModelError as error:
+        return error
 
 
 def _with(error: ModelError, reason: str) -> ModelError:
