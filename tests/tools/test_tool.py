@@ -133,6 +133,19 @@ def test_a_type_that_contains_itself_keeps_its_definition() -> None:
     )
 
 
+def test_two_types_of_one_name_are_kept_apart() -> None:
+    def both(one: Any, two: Any) -> None:
+        """Take both."""
+
+    one = both.__annotations__["one"] = attrs.make_class("Kind", {"a": attrs.field(type=int)})
+    both.__annotations__["two"] = attrs.make_class("Kind", {"b": attrs.field(type=str)})
+    with pytest.raises(BadTool, match="two of its types have the same name"):
+        _ = tool(both).input_schema
+    one.__module__ = "another.module"
+    properties = tool(both).input_schema["properties"]
+    assert [list(properties[name]["properties"]) for name in ("one", "two")] == [["a"], ["b"]]
+
+
 def test_methods_partials_and_closures_become_tools() -> None:
     class Account:
         def __init__(self) -> None:
@@ -267,6 +280,7 @@ def test_any_json_is_taken_or_refused_in_words(values: dict[str, Any]) -> None:
         assert error.faults
     else:
         assert isinstance(everything(**arguments.values), str)
+        assert everything.check(arguments.canonical) == arguments
 
 
 # Running
@@ -318,6 +332,22 @@ async def test_what_is_not_async_runs_in_a_thread_and_the_rest_on_the_loop(invoc
 
     assert await beside.run(Arguments(), invocation) == "false"
     assert await on_loop.run(Arguments(), invocation) == "true"
+
+
+async def test_an_async_function_behind_another_one_is_awaited(invocation: Invocation) -> None:
+    async def inner() -> str:
+        await trio.lowlevel.checkpoint()
+        return "inner"
+
+    class Asked:
+        async def __call__(self) -> str:
+            """Ask."""
+            return await inner()
+
+    assert await tool(lambda: inner(), name="outer", description="x").run(Arguments(), invocation) == "inner"
+    assert await tool(Asked(), name="asked").run(Arguments(), invocation) == "inner"
+    with pytest.raises(BadTool, match="give it one: name="):
+        tool(Asked())
 
 
 async def test_a_tool_is_cancelled_at_its_deadline(

@@ -72,54 +72,66 @@ def _fault(name: str, text: str) -> str:
 
 def read_signature(function: Callable[..., Any], name: str) -> Signature:
     """The signature of a function that is to be a tool. Raises `BadTool`."""
-    import msgspec
-
     hints = _hints(function, name)
+    taken, given = _parameters(function, name, hints)
     _, texts = parse_docstring(inspect.getdoc(inner_function(function)))
     types: dict[str, Any] = {}
-    described: dict[str, str | None] = {}
-    parameters: dict[str, inspect.Parameter] = {}
-    given = None
-    for parameter in inspect.signature(function).parameters.values():
-        where = f"tool {name}, parameter {parameter.name!r}"
-        if hints.get(parameter.name) is Invocation:
-            given = parameter.name
-            continue
-        if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
-            raise BadTool(f"{where}: a tool is called by names; give each parameter one, without * and /")
-        if parameter.name not in hints:
-            hint = "make the tool of a bound method: tool(object.method)" if parameter.name == "self" else "annotate it"
-            raise BadTool(f"{where} has no type; {hint}")
-        types[parameter.name], described[parameter.name] = _without_text(hints[parameter.name])
-        parameters[parameter.name] = parameter
-    schemas: list[dict[str, Any]] = []
-    definitions: dict[str, Any] = {}
-    for parameter_name, kind in types.items():
-        try:
-            (schema,), found = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
-        except (TypeError, ValueError) as error:
-            reason = str(error).partition("\n")[0].rstrip(":")
-            raise BadTool(
-                f"tool {name}, parameter {parameter_name!r}: {kind!r} has no JSON schema ({reason})"
-            ) from None
-        schemas.append(schema)
-        definitions |= found
-    properties = {}
-    for parameter, schema in zip(parameters.values(), schemas, strict=True):
-        schema = _inlined(schema, definitions)
-        text = described[parameter.name] or texts.get(parameter.name)
-        default = {} if parameter.default is parameter.empty else _default(parameter.default)
-        properties[parameter.name] = schema | ({"description": text} if text else {}) | default
-    required = [name for name, parameter in parameters.items() if parameter.default is parameter.empty]
+    for parameter in taken:
+        types[parameter], text = _without_text(hints[parameter])
+        if text:
+            texts[parameter] = text
+    schemas, definitions = _schemas(name, types)
+    properties: dict[str, Any] = {}
+    for parameter, schema in zip(taken, schemas, strict=True):
+        properties[parameter] = _inlined(schema, definitions) | _default(taken[parameter])
+        if texts.get(parameter):
+            properties[parameter]["description"] = texts[parameter]
     whole: dict[str, Any] = {
         "type": "object",
         "properties": properties,
-        "required": required,
+        "required": [parameter for parameter in taken if taken[parameter] is inspect.Parameter.empty],
         "additionalProperties": False,
     }
     if missing := _references(properties):
         whole["$defs"] = {key: _inlined(definitions[key], definitions, (key,)) for key in sorted(missing)}
     return Signature(name, whole, types, given)
+
+
+def _parameters(function: Callable[..., Any], name: str, hints: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """The parameters that a model gives, with their defaults, and the one that is given the `Invocation`."""
+    taken: dict[str, Any] = {}
+    given = None
+    for parameter in inspect.signature(function).parameters.values():
+        where = f"tool {name}, parameter {parameter.name!r}"
+        if hints.get(parameter.name) is Invocation:
+            given = parameter.name
+        elif parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+            raise BadTool(f"{where}: a tool is called by names; give each parameter one, without * and /")
+        elif parameter.name in hints:
+            taken[parameter.name] = parameter.default
+        elif parameter.name == "self":
+            raise BadTool(f"{where} has no type; make the tool of a bound method: tool(object.method)")
+        else:
+            raise BadTool(f"{where} has no type; annotate it")
+    return taken, given
+
+
+def _schemas(name: str, types: Mapping[str, Any]) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+    """The schemas of types, and the definitions that they refer to."""
+    import msgspec
+
+    for parameter, kind in types.items():
+        try:
+            msgspec.json.schema_components([kind])
+        except (TypeError, ValueError) as error:
+            reason = str(error).partition("\n")[0].rstrip(":")
+            where = f"tool {name}, parameter {parameter!r}"
+            raise BadTool(f"{where}: {kind!r} has no JSON schema ({reason})") from None
+    try:
+        # All at once: types of one name in two modules get two names.
+        return msgspec.json.schema_components(types.values(), ref_template="#/$defs/{name}")
+    except KeyError as error:
+        raise BadTool(f"tool {name}: two of its types have the same name, {error}; rename one of them") from None
 
 
 def inner_function(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,6 +164,8 @@ def _without_text(kind: Any) -> tuple[Any, str | None]:
 def _default(value: Any) -> dict[str, Any]:
     import msgspec
 
+    if value is inspect.Parameter.empty:
+        return {}
     try:
         return {"default": msgspec.to_builtins(value)}
     except (TypeError, ValueError):

@@ -99,7 +99,10 @@ class Tool:
             if _is_async(self.function):
                 result = await call()
             else:
-                result = await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=limiter)
+                # In a list, since Trio takes a coroutine that comes out of a thread for a mistake.
+                (result,) = await trio.to_thread.run_sync(lambda: [call()], abandon_on_cancel=True, limiter=limiter)
+                if inspect.isawaitable(result):  # it is made of an async one, by a lambda or a decorator
+                    result = await result
             return as_text(result)
         if not began:
             raise ToolTimeout(f"{self.name} did not start within {self.deadline:g} s: earlier tools hold all threads")
@@ -152,7 +155,8 @@ def tool(
     def make(function: Callable[..., Any]) -> Tool:
         inner = inner_function(function)
         found = parse_docstring(inspect.getdoc(inner))[0] if description is None else description
-        found_name = getattr(inner, "__name__", "") if name is None else name
+        own_name = "" if inner.__name__ == "__call__" else inner.__name__
+        found_name = own_name if name is None else name
         return Tool(function, found_name, found, effect, deadline, output_cap)
 
     return make if function is None else make(function)
