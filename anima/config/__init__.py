@@ -2,23 +2,35 @@
 
 - `_errors`: all problems of a file at once, each with its key path and the nearest valid word
 - `_values`, `_tables`: strict types, durations, the tables as data
+- `_toml`: files and values, in and out
 - `_starts`, `_http`: what a file refers to
+- `_agent_tables`, `_layers`, `_findings`: agent files as data, from all the places that their values come from
+- `_secrets`, `_model`, `_toolset`, `_show`, `_agent`: an agent file into the spec of an agent
 - `_tree`, `_outline`: `tree.toml` into the spec of the root supervisor, and into a drawing
 """
 
+from ._agent import AgentFile, load_agent
+from ._agent_tables import MemoryTable, PriceTable, ThinkTable
 from ._errors import ConfigError, Problem
 from ._http import HttpOk
 from ._outline import notes, outline
+from ._show import Setting
 from ._tree import Tree, load_tree
 from ._values import BadValue, Duration, parse_duration
 
 __all__ = [
+    "AgentFile",
     "BadValue",
     "ConfigError",
     "Duration",
     "HttpOk",
+    "MemoryTable",
+    "PriceTable",
     "Problem",
+    "Setting",
+    "ThinkTable",
     "Tree",
+    "load_agent",
     "load_tree",
     "notes",
     "outline",

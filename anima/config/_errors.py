@@ -11,14 +11,18 @@ import attrs
 
 @attrs.frozen
 class Problem:
-    """One thing that is wrong. `key` is the path of the key in the file, `hint` the likely mend."""
+    """One thing that is wrong. `key` is the path of the key in the file, `hint` the likely mend.
+
+    `file` is named where it is another one than that of the `ConfigError`: one that it refers to.
+    """
 
     key: str
     what: str
     hint: str | None = None
+    file: Path | None = None
 
     def __str__(self) -> str:
-        place = f"{self.key}: " if self.key else ""
+        place = (f"{self.file}: " if self.file else "") + (f"{self.key}: " if self.key else "")
         return f"{place}{self.what}" + (f" ({self.hint})" if self.hint else "")
 
 
@@ -28,7 +32,7 @@ class ConfigError(Exception):
     def __init__(self, file: Path, problems: Iterable[Problem]) -> None:
         self.file = file
         self.problems = tuple(problems)
-        super().__init__("\n".join(f"{file}: {problem}" for problem in self.problems))
+        super().__init__("\n".join(str(problem) if problem.file else f"{file}: {problem}" for problem in self.problems))
 
 
 def nearest(word: str, valid: Iterable[str]) -> str | None:

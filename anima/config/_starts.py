@@ -6,7 +6,7 @@ import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ def put_on_path(folder: Path) -> None:
     """Let `start` find modules beside the tree file, before all others."""
     entry = str(folder.resolve())
     if sys.path[:1] != [entry]:
-        sys.path.insert(0, entry)
+        sys.path[:] = [entry, *(other for other in sys.path if other != entry)]
 
 
 def find_start(start: str, args: Mapping[str, Any] | None, key: str, problems: list[Problem]) -> Any:
@@ -28,7 +28,7 @@ def find_start(start: str, args: Mapping[str, Any] | None, key: str, problems: l
 
     Without `args`, which could not be read, they are not looked at.
     """
-    found = _import(start, f"{key}.start", problems)
+    found = find_named(start, f"{key}.start", problems, _can_start)
     if found is None:
         return None
     plain = inspect.isroutine(found) and not inspect.iscoroutinefunction(found)
@@ -40,7 +40,7 @@ def find_start(start: str, args: Mapping[str, Any] | None, key: str, problems: l
 
 def find_actor(start: str, args: Mapping[str, Any] | None, key: str, problems: list[Problem]) -> Any:
     """The actor class with its arguments bound; or None, with what is wrong added to `problems`."""
-    found = _import(start, f"{key}.start", problems)
+    found = find_named(start, f"{key}.start", problems, _can_start)
     if found is None:
         return None
     if not (isinstance(found, type) and issubclass(found, Actor)):
@@ -71,7 +71,17 @@ def _bind(found: Any, start: str, args: Mapping[str, Any], key: str, problems: l
     return functools.partial(found, **args) if args else found
 
 
-def _import(start: str, key: str, problems: list[Problem]) -> Any:
+def find_class(name: str, key: str, problems: list[Problem]) -> Any:
+    """The class that `module:Class` means; or None, with what is wrong added to `problems`."""
+    found = find_named(name, key, problems, lambda value: isinstance(value, type))
+    if found is not None and not isinstance(found, type):
+        problems.append(Problem(key, f"{name} must be a class, not {type(found).__name__}"))
+        return None
+    return found
+
+
+def find_named(start: str, key: str, problems: list[Problem], wanted: Callable[[object], bool]) -> Any:
+    """What `module:name` means, with the nearest name of what is `wanted` where there is no such thing."""
     module_name, colon, name = start.partition(":")
     if not (colon and module_name and name):
         problems.append(Problem(key, f"must be 'module:name', not {start!r}"))
@@ -85,7 +95,7 @@ def _import(start: str, key: str, problems: list[Problem]) -> Any:
     for part in name.split("."):
         if not hasattr(found, part):
             there = vars(found) if hasattr(found, "__dict__") else {}
-            valid = [word for word, value in there.items() if _can_start(value)]
+            valid = [word for word, value in there.items() if wanted(value)]
             problems.append(Problem(key, f"{module_name} has no {name!r}", nearest(part, valid)))
             return None
         found = getattr(found, part)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,6 +39,7 @@ from ._tables import (
     SupervisorTable,
     TaskTable,
 )
+from ._toml import read_toml
 from ._values import structure
 
 T = TypeVar("T")
@@ -61,14 +61,7 @@ def load_tree(file: Path) -> Tree:
 
     Blocks: reads the file and runs imports. Raises `ConfigError` with everything that is wrong.
     """
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(file, [Problem("", f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError(file, [Problem("", "is not a text in UTF-8")]) from None
-    except (ValueError, RecursionError) as error:  # also what Python does not read: endless numbers, bottomless lists
-        raise ConfigError(file, [Problem("", f"is not valid TOML: {error}")]) from None
+    data, _ = read_toml(file)
     put_on_path(file.parent)
     build = _Build(file, data)
     spec = build.tree()

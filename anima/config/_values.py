@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,26 @@ _DURATION = re.compile(r"(\d{1,15}(?:\.\d+)?)(ms|s|m|h)")
 
 class Duration(float):
     """Seconds, written as a text with a unit: `250ms`, `30s`, `5m`, `1h`."""
+
+
+class Span(Duration):
+    """A duration above 0."""
+
+
+class Count(int):
+    """A whole number, 1 or more."""
+
+
+class Natural(int):
+    """A whole number, 0 or more."""
+
+
+class Positive(float):
+    """A number above 0."""
+
+
+class Amount(float):
+    """A number, 0 or more."""
 
 
 class BadValue(ValueError):
@@ -71,7 +92,10 @@ def _exact(kind: type, words: str) -> Callable[[Any, Any], Any]:
 def _number(value: Any, _: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadValue(f"must be a number, not {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise BadValue(f"is too large: {value!r}") from None
 
 
 def _word(value: Any, kind: type[enum.Enum]) -> enum.Enum:
@@ -80,6 +104,43 @@ def _word(value: Any, kind: type[enum.Enum]) -> enum.Enum:
         hint = nearest(value, words) if isinstance(value, str) else None
         raise BadValue(f"must be one of {', '.join(words)}, not {value!r}", hint)
     return kind(value)
+
+
+def _path(value: Any, _: Any) -> Path:
+    text = _exact(str, "a text")(value, str)
+    if "\0" in text:
+        raise BadValue(f"must be a path, not {value!r}")
+    return Path(text)
+
+
+def _span(value: Any, _: Any) -> Span:
+    seconds = parse_duration(value)
+    if not seconds > 0:
+        raise BadValue(f"must be a duration above 0, not {value!r}")
+    return Span(seconds)
+
+
+def _whole(least: int, kind: type[int]) -> Callable[[Any, Any], int]:
+    def structure(value: Any, _: Any) -> int:
+        if type(value) is not int or value < least:
+            raise BadValue(f"must be a whole number, {least} or more, not {value!r}")
+        return kind(value)
+
+    return structure
+
+
+def _positive(value: Any, _: Any) -> Positive:
+    number = _number(value, float)
+    if not 0 < number < math.inf:
+        raise BadValue(f"must be a number above 0, not {value!r}")
+    return Positive(number)
+
+
+def _amount(value: Any, _: Any) -> Amount:
+    number = _number(value, float)
+    if not 0 <= number < math.inf:
+        raise BadValue(f"must be a number, 0 or more, not {value!r}")
+    return Amount(number)
 
 
 def _is_mapping(kind: Any) -> bool:
@@ -98,7 +159,12 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(bool, _exact(bool, "true or false"))
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(Duration, lambda value, _: parse_duration(value))
-    converter.register_structure_hook(Path, lambda value, _: Path(_exact(str, "a text")(value, str)))
+    converter.register_structure_hook(Path, _path)
+    converter.register_structure_hook(Span, _span)
+    converter.register_structure_hook(Count, _whole(1, Count))
+    converter.register_structure_hook(Natural, _whole(0, Natural))
+    converter.register_structure_hook(Positive, _positive)
+    converter.register_structure_hook(Amount, _amount)
     converter.register_structure_hook_func(
         lambda kind: kind in (StopPolicy, StopPolicy | None), lambda value, _: parse_stop_policy(value)
     )
