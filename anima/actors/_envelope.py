@@ -71,6 +71,8 @@ class Question(Envelope):
 
     __slots__ = ("deadline", "reply")
 
+    reply: Reply
+
     def __init__(
         self, message: object, sender: Cell | None, trace: Trace | None, reply: Reply, deadline: float
     ) -> None:

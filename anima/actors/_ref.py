@@ -9,7 +9,7 @@ import trio
 from anima_supervisors import Exit
 
 from ._envelope import Envelope, Question
-from ._errors import ActorStopped, MailboxClosed, NotAccepted
+from ._errors import ActorError, ActorStopped, MailboxClosed, NotAccepted
 from ._mailbox import MailboxStatistics
 from ._messages import Request
 from ._reply import Reply
@@ -83,22 +83,58 @@ class ActorRef(Generic[M_contra]):
         where a handler would wait for an actor that waits for it.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        place = self._place_for(message)
-        if place is None:
-            return
-        sender = self.system.here()
-        trace = None if sender is None else self.system.outgoing(sender, self.path, message)
-        await self._put(place, place.pick(message), Envelope(message, sender, trace), sender)
+        try:
+            place = self._place_for(message)
+            if place is None:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return
+            sender = self.system.here()
+            trace = None if sender is None else self.system.outgoing(sender, self.path, message)
+            await self._put(place, place.pick(message), Envelope(message, sender, trace), sender)
+        except ActorError:
+            await trio.lowlevel.cancel_shielded_checkpoint()  # or a loop of attempts would let nobody else run
+            raise
 
     async def ask(self, request: AskedOf[M_contra, R_co], *, timeout: float | None = None) -> R_co:
         """Send a request and wait for its reply, at most `timeout` seconds (by default what the actor's class says).
 
         Inside of a handler that somebody waits for, it waits no longer than that one does. When the waiting ends, by
         the deadline or by a cancellation, the handler of the request is cancelled, unless its class says `detach`.
+        Cancelled before it begins, the request is not sent.
 
         Raises `AskTimeout`, `AskFailed` with the handler's error as its cause, `ActorStopped`, `AskCircle`, whatever
         `Refused` the handler raises, `NotAccepted` (also for what is no request) and `TooManyHops`.
         """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            place, receiver, question = self._question(request, timeout)
+        except ActorError:
+            await trio.lowlevel.cancel_shielded_checkpoint()  # or a loop of attempts would let nobody else run
+            raise
+        reply, asker = question.reply, question.sender
+        try:
+            try:
+                mailbox = receiver.mailbox
+                if mailbox.has_room or mailbox.drops:
+                    mailbox.put_nowait(question)
+                else:
+                    await self._put_question(place, receiver, question, reply)
+            except BaseException:
+                reply.abandon()
+                raise
+            if reply.over:
+                await trio.lowlevel.cancel_shielded_checkpoint()  # it was dropped: the same
+            else:
+                await trio.lowlevel.wait_task_rescheduled(reply.park())
+            answer: R_co = reply.result()
+            return answer
+        finally:
+            if asker is not None:
+                assert asker.waits_for is not None
+                del asker.waits_for[reply]
+
+    def _question(self, request: object, timeout: float | None) -> tuple[Place, Receiver, Question]:
+        """What is sent when `request` is asked, and to whom. From now on its asker waits, and its deadline counts."""
         if not isinstance(request, Request):
             raise NotAccepted(self.path, type(request), ["only requests, when it is asked"])
         place = self._place_for(request)
@@ -114,26 +150,8 @@ class ActorRef(Generic[M_contra]):
             trace = system.outgoing(asker, self.path, request)
             deadline = min(deadline, asker.deadline)
             add_wait(asker, reply)
-        try:
-            envelope = Question(request, asker, trace, reply, deadline)
-            system.timers.add(deadline, reply)
-            try:
-                mailbox = receiver.mailbox
-                if mailbox.has_room or mailbox.drops:
-                    mailbox.put_nowait(envelope)
-                else:
-                    await self._put_question(place, receiver, envelope, reply)
-            except BaseException:
-                reply.abandon()
-                raise
-            if not reply.over:
-                await trio.lowlevel.wait_task_rescheduled(reply.park())
-            answer: R_co = reply.result()
-            return answer
-        finally:
-            if asker is not None:
-                assert asker.waits_for is not None
-                del asker.waits_for[reply]
+        system.timers.add(deadline, reply)
+        return place, receiver, Question(request, asker, trace, reply, deadline)
 
     async def _put(self, place: Place, receiver: Receiver, envelope: Envelope, sender: Cell | None) -> None:
         """Wait for room; where a member of a pool ends meanwhile, at another one."""

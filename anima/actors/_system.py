@@ -147,6 +147,7 @@ class System:
         """
         parent, _, id = ref.path.rpartition("/")
         if ref.ended:
+            await trio.lowlevel.checkpoint()
             raise ActorStopped(ref.path, f"there is no actor at {ref.path}")
         try:
             await self.find(parent).terminate_child(id)
@@ -160,6 +161,7 @@ class System:
         """
         pool = self._places.get(ref.path)
         if not isinstance(pool, Pool):
+            await trio.lowlevel.checkpoint()
             raise ActorStopped(ref.path, f"there is no pool at {ref.path}")
         await pool.resize(self.find(ref.path), replicas)
 

@@ -190,6 +190,7 @@ class Capabilities:
         while True:
             chosen = self._least_loaded(name, request, version, where, tried)
             if chosen is None:
+                await trio.lowlevel.checkpoint()  # or a loop of attempts would let nobody else run
                 raise NoProvider(name, self._why_nobody(name, request, len(tried))) from cause
             left = None if deadline is None else max(0.0, deadline - trio.current_time())
             try:

@@ -79,7 +79,8 @@ class Hub:
         """Tell a message to everyone who listens to the topic. Returns how many mailboxes have it now.
 
         Waits for those with `Slow.WAIT` only, at most `timeout` seconds: who has no room by then misses it, as a dead
-        letter. With `retain` later subscribers can have it too. Cancelled while it waits, those who had room have it.
+        letter; without them it yields to other tasks only now and then. With `retain` later subscribers can have it
+        too. Cancelled while it waits, those who had room have it.
         Raises `BadTopic`, `TooManyHops`.
         """
         return await self._topics.publish(topic, message, retain=retain, timeout=timeout)

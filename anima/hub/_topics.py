@@ -17,8 +17,10 @@ from ._errors import AlreadySubscribed
 from ._events import SubscriberSlow
 from ._patterns import PatternIndex, words_of_pattern, words_of_topic
 
-#: After so many deliveries a publisher yields to the other tasks.
+#: After so many deliveries publishers yield to the other tasks.
 YIELD_EVERY = 1000
+#: As so many deliveries counts what a publication costs that nobody hears.
+UNHEARD = 20
 #: Of so many topics the subscribers are remembered.
 KEPT_TOPICS = 10_000
 
@@ -156,6 +158,9 @@ class Topics:
     async def publish(self, topic: str, message: object, *, retain: bool, timeout: float) -> int:
         """Tell a message to everyone who listens. Returns how many have it in their mailbox."""
         await trio.lowlevel.checkpoint_if_cancelled()
+        self._since_yield += UNHEARD
+        if self._since_yield >= YIELD_EVERY:
+            await self._yield()
         audience = self._audience(topic)
         sender = self._system.here()
         trace = None if sender is None else self._system.outgoing(sender, topic, message)
@@ -183,11 +188,15 @@ class Topics:
                 delivered += self._deliver(subscription, topic, envelope)
             self._since_yield += 1
             if self._since_yield >= YIELD_EVERY:
-                self._since_yield = 0
-                await trio.lowlevel.cancel_shielded_checkpoint()
+                await self._yield()
         if slow:
             delivered += await self._wait_for(slow, topic, envelope, timeout)
         return delivered
+
+    async def _yield(self) -> None:
+        # Shielded: who comes first has the message already, and a cancellation must not say otherwise.
+        self._since_yield = 0
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def _wait_for(self, slow: list[Subscription], topic: str, envelope: Published, timeout: float) -> int:
         """Put it into the mailboxes of those that want to be waited for, all at once."""

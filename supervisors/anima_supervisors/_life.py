@@ -211,9 +211,11 @@ class Life:
         await trio.lowlevel.checkpoint_if_cancelled()
         task = trio.lowlevel.current_task()
         if self.closed:
+            await trio.lowlevel.cancel_shielded_checkpoint()  # or a loop of attempts would let nobody else run
             raise SupervisorStopped(self.path)
         caller = self.child_of(task)
         if caller is not None and caller.state in (State.STARTING, State.STOPPING):
+            await trio.lowlevel.cancel_shielded_checkpoint()  # the same
             raise SupervisorDeadlock(caller.path)
         call = Call(work, task)
         if not waits and self.inbox.idle and self.ending is None:

@@ -46,6 +46,8 @@ class Sent:
     at: float
     #: it is in the mailbox unless the sender was told otherwise; False: nobody can tell
     sure: bool = True
+    #: its sender was cancelled before it began
+    cancelled_before: bool = False
     deadline: float = math.inf
     outcome: str | None = None
     error: BaseException | None = None
@@ -146,6 +148,7 @@ class World:
             case "ask":
                 deadline = min(trio.current_time() + act.seconds, deadline)
                 sent = self.note("ask", sender, actor, ref, deadline)
+                sent.cancelled_before = trio.current_effective_deadline() == -math.inf
                 with self.ending(sent):
                     reply = await ref.ask(Do(sent.id, act.script), timeout=act.seconds)
                 if reply != sent.id:

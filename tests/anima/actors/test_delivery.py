@@ -239,6 +239,8 @@ def told_that_unsent(sent: Sent) -> bool:
     match sent.how:
         case "put":
             return sent.outcome in ("cancelled", "ActorStopped", "AskCircle")
+        case "ask" if sent.cancelled_before:
+            return True
         case "ask":  # a pool may move it to a member that waits for the asker
             return sent.outcome == "AskCircle" and not (sent.pool or sent.to != sent.address)
     return sent.outcome == "MailboxFull"
