@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from anima_supervisors import CleanExit, DoNotRestart, Handle, Shutdown, StopRequest, leaves
+from anima_supervisors import CleanExit, DoNotRestart, Handle, Shutdown, StopRequest, is_ignore, leaves
 
-from ._cell import Cell
+from ._cell import Cell, State
 from ._deadletters import Reason
 from ._envelope import Envelope, News, Redelivery, StopSignal
 from ._errors import BadActor, Refused
@@ -39,8 +39,8 @@ class ActorStart:
         self._pool = pool
         self._first = first
 
-    async def run(self, *, handle: Handle, stop: StopRequest, task_status: Any = None) -> None:
-        """The task of one incarnation. It is up at once where it is not given a `task_status`."""
+    async def run(self, *, handle: Handle, stop: StopRequest, task_status: Any) -> None:
+        """The task of one incarnation."""
         system: Any = handle.shared
         if not hasattr(system, "cell_for"):
             raise BadActor(f"{handle.path}: an actor lives in a tree that open_system has opened")
@@ -53,8 +53,7 @@ class ActorStart:
                 await actor.started()
                 cell.idle()  # what it has sent is no part of what comes
             cell.up()
-            if task_status is not None:
-                task_status.started(cell.ref)
+            task_status.started(cell.ref)
             stop.call_when_set(lambda: cell.stop_soon(final=False, incarnation=handle))
             end: Shutdown | Envelope | None = None
             while end is None or isinstance(end, Envelope):
@@ -67,7 +66,8 @@ class ActorStart:
         except DoNotRestart:
             raise
         except Exception as error:
-            await _crashed(cell, error)
+            if cell.state is not State.STARTING or not is_ignore(error):
+                await _crashed(cell, error)
             raise
         finally:
             # After a crash there is nothing left to do here: this is for a cancellation.
@@ -78,7 +78,7 @@ class ActorStart:
 
     def run_at_once(self, *, handle: Handle, stop: StopRequest) -> Awaitable[None]:
         """The same for an actor that is up at once: it has been made, or was up before."""
-        return self.run(handle=handle, stop=stop)
+        return self.run(handle=handle, stop=stop, task_status=handle)
 
 
 ActorStart.run.kind = ActorStart.run_at_once.kind = "actor"  # type: ignore[attr-defined]  # what snapshots and outlines call it

@@ -63,7 +63,7 @@ from ._events import (
     Stuck,
     events_by_name,
 )
-from ._exits import CleanExit, DoNotRestart, Error, Exit, Ignore, Killed, Normal, Shutdown, leaves
+from ._exits import CleanExit, DoNotRestart, Error, Exit, Ignore, Killed, Normal, Shutdown, is_ignore, leaves
 from ._given import Handle, StopRequest
 from ._hooks import EventHook, Inline
 from ._incarnation import State
@@ -181,6 +181,7 @@ __all__ = [
     "describe",
     "events_by_name",
     "given_parameters",
+    "is_ignore",
     "leaves",
     "open_supervisor",
     "process_child",

@@ -74,9 +74,14 @@ def error_of(exit: Exit) -> BaseException | None:
 class Ignore(Exception):
     """Raised by a child before it is up: it is not wanted this time.
 
-    The start counts as a success, the child stays down and its spec is kept (rule A4). Once the child is up this
-    is an error like any other.
+    The start counts as a success, the child stays down and its spec is kept (rule A4); at a restart too. Once the child
+    is up this is an error like any other.
     """
+
+
+def is_ignore(error: BaseException | None) -> bool:
+    """Whether a child says by this error, or by a group of nothing else, that it is not wanted."""
+    return error is not None and all(isinstance(leaf, Ignore) for leaf in leaves(error))
 
 
 class CleanExit(Exception):

@@ -23,7 +23,7 @@ from trio.lowlevel import Task, disable_ki_protection, enable_ki_protection
 from . import _events as events
 from ._below import Below
 from ._errors import BadFactory, ReturnedBeforeStarted, StartCancelled, StartTimeout
-from ._exits import Error, Exit, Ignore, Killed, Normal, Shutdown, exit_for, leaves
+from ._exits import Error, Exit, Killed, Normal, Shutdown, exit_for, is_ignore, leaves
 from ._given import Handle, StopRequest
 from ._specs import (
     After,
@@ -97,6 +97,7 @@ class Incarnation:
         "last_beat",
         "number",
         "path",
+        "presumed",
         "scope",
         "since",
         "state",
@@ -122,6 +123,8 @@ class Incarnation:
         self.state = State.STARTING
         self.since = now
         self.was_up = False
+        #: it counts as up, and is still to say so itself
+        self.presumed = False
         self.ignored = False
         self.fatal = False
         self.exit: Exit | None = None
@@ -281,6 +284,9 @@ class Incarnation:
             exit = Killed(error) if isinstance(self.verdict, Killed) else self.verdict
         elif error is not None and self._outlived_request():
             exit = Killed(error)
+        elif self.presumed and is_ignore(error):
+            self.ignored = True
+            exit = Normal()
         self.exit = exit
         if self.timer is not None:
             self.timer.cancel()
@@ -289,7 +295,7 @@ class Incarnation:
 
     def _end_start(self, error: BaseException | None) -> None:
         """The task ended before it was up: ignored, or a failed start (rules A3, A4, D3)."""
-        if error is not None and all(isinstance(leaf, Ignore) for leaf in leaves(error)):
+        if is_ignore(error):
             self.ignored = True
             self.exit = Normal()
             self.emit(events.StartIgnored)
@@ -310,9 +316,10 @@ class Incarnation:
 
     def started(self, value: object = None) -> None:
         """The child is up."""
+        if self.presumed:
+            self.presumed = False
+            return
         if self.was_up:
-            if self._spec.up_again_at_once and not self._spec.up_at_once and self.number > 1:
-                return
             raise RuntimeError("called 'started' twice on the same task status")
         if self.state is not State.STARTING or self.scope.cancel_called:
             return  # too late: the start was cancelled, and is reported as such
@@ -325,6 +332,11 @@ class Incarnation:
             self.scope.deadline = math.inf
         self.emit(events.Started, value=value)
         self._owner.came_up(self)
+
+    def started_at_once(self) -> None:
+        """The child is up, without a word of its own."""
+        self.started()
+        self.presumed = self._spec.up_again_at_once
 
     # What its child asks for, by its handle
 

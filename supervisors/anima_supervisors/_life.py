@@ -266,7 +266,7 @@ class Life:
         if child.up_at_once:
             if child.spec.start_timeout is not None:
                 incarnation.scope.deadline = math.inf  # it may have passed: something has held up the loop
-            incarnation.started()
+            incarnation.started_at_once()
         else:
             if abandoned is not None:
                 abandoned.on_abandon = lambda: self._cancel_start(incarnation)

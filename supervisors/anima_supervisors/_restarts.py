@@ -76,6 +76,8 @@ class Restarts:
         child.leave()
         if incarnation.state is State.STUCK:
             self._no_longer_stuck(child, incarnation)
+        elif incarnation.ignored:
+            self.settle(child)
         else:
             assert incarnation.exit is not None
             await self._exited(child, incarnation.exit, trio.current_time() - incarnation.since)

@@ -84,8 +84,9 @@ class ChildSpec:
     `shutdown` is `Kill()`, `After(seconds)` or `Never()`; by default 5 seconds, for a supervisor never.
     `start_timeout` (seconds) bounds the start. `heartbeat` (seconds): a child that is silent for longer is stopped and
     counts as failed. `on_error` says what an exception type asks for, where that is not what `restart` says.
-    `up_again_at_once` is for a child whose start takes a while, or can fail, the first time only: a later attempt is up
-    as soon as it begins, and calls `task_status.started` without effect.
+    `up_again_at_once` is for a child whose start takes a while, or can fail, the first time only: a later attempt
+    counts as up as soon as it begins. It calls `task_status.started`, or `handle.started`, all the same: until then it
+    may still raise `Ignore`.
 
     Raises `BadSpec`.
     """

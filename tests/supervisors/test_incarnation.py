@@ -32,7 +32,6 @@ from anima_supervisors import (
     SpecFactory,
     Started,
     StartFailed,
-    StartIgnored,
     StartTimeout,
     State,
     Supervisor,
@@ -223,25 +222,6 @@ async def test_a_child_that_is_started_and_gone_before_anybody_looks_has_started
     async with open_supervisor(SupervisorSpec()) as supervisor:
         assert await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY)) == Up("a", 1, 1)
         assert await supervisor.which_children() == []
-
-
-async def test_ignore_before_started_is_a_success_with_no_child() -> None:
-    async def start(*, task_status: Any) -> None:
-        raise Ignore
-
-    log = EventLog()
-    async with open_supervisor(SupervisorSpec(), on_event=Inline(log)) as supervisor:
-        assert await supervisor.start_child(ChildSpec("a", start)) == Ignored("a")
-        assert await supervisor.start_child(ChildSpec("b", start, Restart.TEMPORARY)) == Ignored("b")
-        assert [child.id for child in await supervisor.which_children()] == ["a"]
-    assert log.paths(StartIgnored) == ["root/a", "root/b"]
-
-
-async def test_ignore_from_a_child_that_is_up_is_an_error() -> None:
-    async def start() -> None:
-        raise Ignore
-
-    assert isinstance(await exit_of(start), Error)
 
 
 async def test_a_start_that_takes_too_long_is_cancelled_and_failed(autojump_clock: MockClock) -> None:
