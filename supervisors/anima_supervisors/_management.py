@@ -170,7 +170,10 @@ class Management:
         child = self._child(id)
         if child.incarnation is not None and self._life.child_of(call.task) is child.incarnation:
             raise SupervisorDeadlock(child.path)
+        was_due = child.retry is not None
         gone = await self._life.stop_one(child)
+        if was_due:
+            self._life.restarts.called_off(child)
         self._life.restarts.settle(child)
         if not gone:
             raise ChildStuck(child.path)

@@ -149,6 +149,14 @@ class Restarts:
             else:
                 self._life.forget(child)
 
+    def called_off(self, child: Child) -> None:
+        """A restart that was due is not made (rule D6): who would have been started with it stays down as well."""
+        due = [other for other in self._life.children if other.retry is not None]
+        coming = {member for other in due for member in self._group(other)}
+        for member in self._group(child):
+            if member.incarnation is None and member not in coming:
+                member.down()
+
     def _auto_shutdown(self, child: Child) -> None:
         """Rules F2, F3: a significant child has ended by itself and is not restarted."""
         spec = self._life.spec
@@ -210,15 +218,22 @@ class Restarts:
 
     async def _stop_group(self, child: Child) -> list[Child]:
         """Stop whoever restarts with the child; temporary ones are forgotten (C4). Returns those to start, in order."""
-        strategy = self._life.spec.strategy if isinstance(self._life.spec, SupervisorSpec) else Strategy.ONE_FOR_ONE
-        if strategy is Strategy.ONE_FOR_ONE:
+        group = self._group(child)
+        if len(group) == 1:
             return [child]
-        group: Sequence[Child] = group_of(strategy, list(self._life.children), child)
         await self._life.stop_all(member for member in reversed(group) if member is not child or child.incarnation)
         for member in group:
             if member is not child and member.spec.restart is Restart.TEMPORARY:
                 self.settle(member)
         return [member for member in group if member.spec.restart is not Restart.TEMPORARY or member.doomed]
+
+    def _group(self, child: Child) -> Sequence[Child]:
+        """Who restarts with it, in start order."""
+        spec = self._life.spec
+        strategy = spec.strategy if isinstance(spec, SupervisorSpec) else Strategy.ONE_FOR_ONE
+        if strategy is Strategy.ONE_FOR_ONE:
+            return [child]
+        return group_of(strategy, list(self._life.children), child)
 
     async def _start_failed(self, child: Child, error: BaseException) -> None:
         """A restart attempt failed: the next one goes through the inbox and counts as well (D3, D4, D5)."""

@@ -1,4 +1,4 @@
-"""A child with children of its own, and when a child is told to be down for good."""
+"""A child with children of its own."""
 
 from __future__ import annotations
 
@@ -9,23 +9,18 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from anima_supervisors import (
-    Backoff,
     ChildNotFound,
     ChildSpec,
     ChildStartFailed,
     DynamicSupervisorSpec,
     Error,
-    Exit,
     Exited,
     Handle,
     Inline,
     Killed,
     Never,
-    Normal,
     Restart,
     RestartIntensityExceeded,
-    Shutdown,
-    Strategy,
     Supervisor,
     SupervisorSpec,
     open_supervisor,
@@ -177,94 +172,6 @@ async def test_an_own_child_that_would_stop_its_parent_is_told_that_it_cannot() 
         await root.start_child(ChildSpec("parent", parent.run))
         await wait_all_tasks_blocked()
     assert seen == ["SupervisorDeadlock"]
-
-
-# When a child is down
-
-
-class Told:
-    """A child that notes the exits that it is told to be down with."""
-
-    def __init__(self) -> None:
-        self.puppet = Puppet()
-        self.exits: list[Exit] = []
-
-    async def run(self, *, handle: Handle, stop: Any, task_status: Any) -> None:
-        handle.on_down(self.exits.append)
-        await self.puppet.run(stop=stop, task_status=task_status)
-
-
-async def test_down_is_not_told_while_a_restart_follows(autojump_clock: MockClock) -> None:
-    told = Told()
-    spec = SupervisorSpec(backoff=Backoff(initial=1, maximum=1), children=[ChildSpec("a", told.run)])
-    async with open_supervisor(spec):
-        told.puppet.fail()
-        await wait_all_tasks_blocked()
-        assert told.exits == []
-        await trio.sleep(2)
-        assert told.exits == []
-    assert told.exits == [Shutdown()]
-
-
-@pytest.mark.parametrize("restart", [Restart.TRANSIENT, Restart.TEMPORARY])
-async def test_down_is_told_when_the_restart_type_says_that_it_stays_so(restart: Restart) -> None:
-    told = Told()
-    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", told.run, restart)])):
-        told.puppet.finish()
-        await wait_all_tasks_blocked()
-        assert told.exits == [Normal()]
-    assert told.exits == [Normal()]
-
-
-async def test_down_is_told_by_terminate_child_and_again_after_restart_child() -> None:
-    told = Told()
-    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", told.run)])) as root:
-        await root.terminate_child("a")
-        assert told.exits == [Shutdown()]
-        await root.restart_child("a")
-        assert told.exits == [Shutdown()]
-    assert told.exits == [Shutdown(), Shutdown()]
-
-
-async def test_a_sibling_that_is_restarted_with_its_group_is_not_down() -> None:
-    told, other = Told(), Puppet()
-    spec = SupervisorSpec(strategy=Strategy.ONE_FOR_ALL, children=[ChildSpec("a", told.run), ChildSpec("b", other.run)])
-    async with open_supervisor(spec):
-        other.fail()
-        await wait_all_tasks_blocked()
-        assert told.exits == []
-
-
-async def test_children_are_down_one_after_the_other_when_their_supervisor_stops() -> None:
-    order: list[str] = []
-
-    def child(id: str) -> ChildSpec:
-        async def run(*, handle: Handle) -> None:
-            handle.on_down(lambda _: order.append(f"{id} down"))
-            try:
-                await trio.sleep_forever()
-            finally:
-                order.append(f"{id} ends")
-
-        return ChildSpec(id, run)
-
-    async with open_supervisor(SupervisorSpec(children=[child("a"), child("b")])):
-        await wait_all_tasks_blocked()
-    assert order == ["b ends", "b down", "a ends", "a down"]
-
-
-async def test_a_first_start_that_fails_is_down() -> None:
-    exits: list[Exit] = []
-
-    async def run(*, handle: Handle, task_status: Any) -> None:
-        handle.on_down(exits.append)
-        raise ValueError("no")
-
-    async with open_supervisor(DynamicSupervisorSpec()) as root:
-        with pytest.raises(ChildStartFailed):
-            await root.start_child(ChildSpec("a", run))
-        [exit] = exits
-        assert isinstance(exit, Error)
 
 
 async def test_what_is_shared_with_the_tree_reaches_every_child_and_so_does_its_place() -> None:

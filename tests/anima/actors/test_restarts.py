@@ -170,6 +170,20 @@ async def test_the_mailbox_survives_the_restart_of_its_group(autojump_clock: Moc
         assert [letter.message for letter in system.dead_letters] == [Note("crash", crash)]
 
 
+async def test_who_stays_down_with_a_terminated_member_of_its_group_has_ended() -> None:
+    specs = [ActorSpec(id, functools.partial(Notes, [])).child() for id in "ab"]
+    root = SupervisorSpec(strategy=Strategy.ONE_FOR_ALL, backoff=Backoff(initial=10, maximum=10), children=specs)
+    async with open_system(root) as system:
+        a, b = system.ref("home/a", Notes), system.ref("home/b", Notes)
+        a.tell(Note("crash", crash))
+        await wait_all_tasks_blocked()
+        b.tell(Note("kept"))
+        assert len(system.dead_letters) == 1
+        await system.stop(a)
+        assert b.ended
+        assert [letter.reason for letter in system.dead_letters] == [Reason.QUARANTINED, Reason.LEFT_OVER]
+
+
 @pytest.mark.parametrize("crashes", [1, 2])
 async def test_a_message_comes_back_before_all_others_as_often_as_attempts_says(crashes: int) -> None:
     log: list[str] = []
