@@ -23,7 +23,7 @@ class Reason(enum.Enum):
     """Why nobody took a message."""
 
     NO_ACTOR = "no_actor"  #: there is no actor at the address, or it has ended
-    LEFT_OVER = "left_over"  #: it was in the mailbox or the stash when the actor ended
+    LEFT_OVER = "left_over"  #: it was in the mailbox or the stash, or waited for room, when the actor or that ended
     DROPPED = "dropped"  #: the mailbox was full, and its overflow policy is to drop
     EXPIRED = "expired"  #: whoever asked had stopped waiting before the handling began
     QUARANTINED = "quarantined"  #: its handler raised, as often as `attempts` allows

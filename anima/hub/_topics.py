@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -58,13 +59,35 @@ class Subscription:
         self.behind = False
         self.active = True
         self._topics = topics
+        self._waits: set[trio.CancelScope] = set()
 
     def __repr__(self) -> str:
         return f"<Subscription of {self.ref.path} to {self.pattern}>"
 
     def cancel(self) -> None:
-        """Listen no more. What is in the mailbox stays there. Without effect the second time."""
+        """Listen no more. What is in the mailbox stays there; what waits for room in it is a dead letter.
+
+        Without effect the second time.
+        """
         self._topics.remove(self)
+
+    def end(self) -> None:
+        """It is known no more."""
+        self.active = False
+        for scope in self._waits:
+            scope.cancel(reason="the subscription has ended")
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Inside this block a message waits for room: the end of the subscription cancels the block."""
+        with trio.CancelScope() as scope:
+            self._waits.add(scope)
+            if not self.active:
+                scope.cancel()
+            try:
+                yield
+            finally:
+                self._waits.remove(scope)
 
     def statistics(self) -> SubscriptionStatistics:
         """Looks through the mailbox."""
@@ -145,7 +168,7 @@ class Topics:
 
     def remove(self, subscription: Subscription) -> None:
         if self._known.get((subscription.ref.path, subscription.pattern)) is subscription:
-            subscription.active = False
+            subscription.end()
             del self._known[subscription.ref.path, subscription.pattern]
             self._index.remove(words_of_pattern(subscription.pattern), subscription)
             self._audiences.clear()
@@ -205,14 +228,14 @@ class Topics:
 
         async def put(subscription: Subscription, receiver: Receiver) -> None:
             nonlocal delivered
-            try:
+            with subscription.waiting(), contextlib.suppress(MailboxClosed):
                 await receiver.mailbox.put(envelope)
-            except MailboxClosed:
-                receiver.lost(envelope, Reason.LEFT_OVER)
-            else:
                 subscription.delivered += 1
                 delivered += 1
+                del missing[subscription]
+                return
             del missing[subscription]
+            receiver.lost(envelope, Reason.LEFT_OVER)
 
         for subscription in slow:
             self._fell_behind(subscription, topic)
