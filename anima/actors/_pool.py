@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 import trio
 
-from anima_supervisors import ChildAlreadyPresent, Exit, Shutdown, Supervisor
+from anima_supervisors import ChildAlreadyPresent, Exit, Shutdown, Supervisor, SupervisorSpec
 
 from ._cell import Cell, State
 from ._envelope import Envelope
@@ -139,12 +139,18 @@ class Pool(Place):
             envelope.reply.moved_to(cell)
         return True
 
-    async def resize(self, supervisor: Supervisor, replicas: int) -> None:
-        """Start or stop members until there are so many, the last ones first. One call at a time."""
+    async def resize(self, supervisor: Supervisor, above: Supervisor, replicas: int) -> None:
+        """Start or stop members until there are so many, the last ones first. One call at a time.
+
+        When it is done, its supervisor will have as many after a restart: `above`, which restarts it, is told.
+        """
         if replicas < 1:
             raise ValueError(f"a pool has 1 member or more, not {replicas!r}")
         async with self._resizing:
             await self._resize(supervisor, replicas)
+            assert isinstance(supervisor.spec, SupervisorSpec)
+            again = attrs.evolve(supervisor.spec, children=self._spec.members(replicas))
+            await above.change_start(self._spec.id, again)
 
     async def _resize(self, supervisor: Supervisor, replicas: int) -> None:
         numbers = sorted(int(cell.path.rpartition("/")[2]) for cell in self._members)

@@ -109,8 +109,12 @@ class PoolSpec(Generic[M]):
 
     def child(self) -> ChildSpec:
         """The spec of a child that is this pool."""
-        members = [self.member(number) for number in range(1, self.replicas + 1)]
+        members = self.members(self.replicas)
         return ChildSpec(self.id, SupervisorSpec(intensity=self.intensity, period=self.period, children=members))
+
+    def members(self, replicas: int) -> tuple[ChildSpec, ...]:
+        """The specs of so many members."""
+        return tuple(self.member(number) for number in range(1, replicas + 1))
 
     def member(self, number: int) -> ChildSpec:
         """The spec of one member."""

@@ -157,13 +157,14 @@ class System:
     async def resize(self, ref: ActorRef[Any], replicas: int) -> None:
         """Give a pool another number of members; those that are too many stop, and leave their messages to others.
 
-        Raises `ActorStopped` if there is no such pool, and what starting and stopping children raises.
+        A restart of the pool's supervisor keeps the number, one further up in the tree does not. Raises `ActorStopped`
+        if there is no such pool, and what starting and stopping children raises.
         """
         pool = self._places.get(ref.path)
         if not isinstance(pool, Pool):
             await trio.lowlevel.checkpoint()
             raise ActorStopped(ref.path, f"there is no pool at {ref.path}")
-        await pool.resize(self.find(ref.path), replicas)
+        await pool.resize(self.find(ref.path), self.find(ref.path.rpartition("/")[0]), replicas)
 
     def find(self, path: str) -> Supervisor:
         """The supervisor at `path`, which begins with the root's. Raises `ChildNotFound`."""

@@ -24,7 +24,7 @@ from ._errors import (
 from ._inbox import Call
 from ._incarnation import Incarnation, State
 from ._life import Life
-from ._specs import Args, ChildSpec, DynamicSupervisorSpec
+from ._specs import Args, ChildSpec, DynamicSupervisorSpec, Startable
 
 
 @attrs.frozen
@@ -197,3 +197,8 @@ class Management:
 
     async def get_childspec(self, _: Call, id: str) -> ChildSpec:
         return self._child(id).spec
+
+    async def change_start(self, _: Call, id: str, start: Startable) -> None:
+        child = self._child(id)
+        child.spec = attrs.evolve(child.spec, start=start)
+        child.up_at_once = child.spec.up_at_once

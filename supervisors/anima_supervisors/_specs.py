@@ -92,7 +92,7 @@ class ChildSpec:
     """
 
     id: str
-    start: StartCallable | SupervisorSpec | DynamicSupervisorSpec | SpecFactory
+    start: Startable
     restart: Restart = Restart.PERMANENT
     # said here, not by a decorator below: else a type checker that does not know attrs well wants it given
     shutdown: StopPolicy = attrs.field(default=attrs.Factory(_usual_shutdown, takes_self=True), kw_only=True)
@@ -274,6 +274,7 @@ class DynamicSupervisorSpec:
 
 
 AnySupervisorSpec = SupervisorSpec | DynamicSupervisorSpec
+Startable = StartCallable | SupervisorSpec | DynamicSupervisorSpec | SpecFactory
 
 
 @attrs.frozen(eq=False, init=False)

@@ -20,7 +20,7 @@ from ._life import Life
 from ._management import ChildInfo, Counts, Management, StartResult
 from ._policy import Restart
 from ._snapshot import Snapshot
-from ._specs import AnySupervisorSpec, Args, ChildSpec
+from ._specs import AnySupervisorSpec, Args, ChildSpec, Startable
 from ._tasks import Failure, MappedStream, Mapping, Running, Success
 from ._tree import Tree
 
@@ -117,6 +117,14 @@ class Supervisor:
     async def get_childspec(self, id: str) -> ChildSpec:
         """The spec of a child. Raises `ChildNotFound`."""
         return await self._call(lambda call: self._management.get_childspec(call, id))
+
+    async def change_start(self, id: str, start: Startable) -> None:
+        """From its next start on, a child is started by something else. What runs now goes on.
+
+        It holds as long as this supervisor knows the child; a restarted supervisor begins with its own spec again.
+        Raises `ChildNotFound`, and `BadSpec` where `start` does not fit the rest of the child's spec.
+        """
+        return await self._call(lambda call: self._management.change_start(call, id, start))
 
     async def _call(self, work: Callable[[Call], Awaitable[T]], *, waits: bool = True) -> T:
         return cast(T, await self._life.call(work, waits=waits))

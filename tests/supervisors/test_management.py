@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -96,6 +97,7 @@ async def test_an_unknown_id_is_not_found() -> None:
             supervisor.terminate_child,
             supervisor.delete_child,
             supervisor.get_childspec,
+            functools.partial(supervisor.change_start, start=idle),
         ):
             with pytest.raises(ChildNotFound, match="root/x"):
                 await call("x")
@@ -123,6 +125,37 @@ async def test_get_childspec_gives_the_spec_itself() -> None:
     spec = ChildSpec("a", idle)
     async with open_supervisor(SupervisorSpec(children=[spec])) as supervisor:
         assert await supervisor.get_childspec("a") is spec
+
+
+async def test_what_starts_a_child_can_be_changed_and_holds_from_its_next_start_on() -> None:
+    first, second = Puppet(), Puppet()
+    spec = ChildSpec("a", first.run, Restart.TRANSIENT, shutdown=After(1.0))
+    async with open_supervisor(SupervisorSpec(children=[spec])) as supervisor:
+        await supervisor.change_start("a", second.run)
+        assert (first.running, second.attempts) == (1, 0)
+        first.fail()
+        await wait_all_tasks_blocked()
+        assert (first.attempts, second.running) == (1, 1)
+        changed = await supervisor.get_childspec("a")
+        assert (changed.restart, changed.shutdown) == (Restart.TRANSIENT, After(1.0))
+        with pytest.raises(BadSpec, match="start must be"):
+            await supervisor.change_start("a", "nothing")  # type: ignore[arg-type]
+
+
+async def test_a_child_that_is_down_is_up_at_once_if_what_starts_it_now_is_so() -> None:
+    async def never_up(*, task_status: Any) -> None:
+        await trio.sleep_forever()
+
+    async with open_supervisor(SupervisorSpec(children=[ChildSpec("a", idle)])) as supervisor:
+        await supervisor.terminate_child("a")
+        await supervisor.change_start("a", never_up)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor.restart_child, "a")
+            await wait_all_tasks_blocked()
+            assert supervisor.snapshot().children[0].state is State.STARTING
+            nursery.cancel_scope.cancel()
+        await supervisor.change_start("a", idle)
+        assert await supervisor.restart_child("a") == Up("a", 3)
 
 
 async def test_find_follows_the_path_to_the_living_supervisor() -> None:

@@ -229,6 +229,21 @@ async def test_a_pool_grows_and_shrinks_and_the_last_ones_go_first() -> None:
         assert len(system.dead_letters) == 0
 
 
+@pytest.mark.parametrize("replicas", [1, 4])
+async def test_a_pool_has_its_size_again_when_its_supervisor_is_restarted(replicas: int) -> None:
+    async with open_system() as system:
+        pool = await pool_of(system, 2)
+        await system.resize(pool, replicas)
+        for _ in range(4):  # one more than its supervisor allows
+            system.ref("home/pool/1", Member).tell(Do(fail))
+            await wait_all_tasks_blocked()
+        members = {ref.path for ref in system.actors()}
+        assert members == {"home/pool", *(f"home/pool/{n}" for n in range(1, replicas + 1))}
+        assert len({await pool.ask(Who()) for _ in range(2 * replicas)}) == replicas
+        await system.resize(pool, 2)
+        assert len({await pool.ask(Who()) for _ in range(4)}) == 2
+
+
 async def test_what_a_removed_member_leaves_goes_to_others_with_its_askers(autojump_clock: MockClock) -> None:
     answers: list[str] = []
     async with open_system() as system, trio.open_nursery() as nursery:
