@@ -10,6 +10,7 @@ import trio
 
 from ._errors import describe
 from ._exits import Exit, Shutdown, error_of
+from ._hooks import report
 from ._incarnation import Incarnation, State
 from ._specs import ChildSpec
 
@@ -101,7 +102,10 @@ class Child:
         callback, self.on_down = self.on_down, None
         if callback is not None:
             exit, self.last_exit = self.last_exit, None
-            callback(exit or Shutdown())
+            try:
+                callback(exit or Shutdown())
+            except (Exception, SystemExit) as error:  # as of an event hook: it cannot end the supervisor
+                report(error, f"raised by what {self.path} wants to be called when it is down")
 
     def note(self, exit: Exit) -> None:
         """Remember the error as text: an exception would keep the frames of a dead incarnation alive."""

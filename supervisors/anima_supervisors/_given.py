@@ -138,8 +138,8 @@ class Handle:
         """Have `callback` called once, on the loop, when the child is down and does not come back by itself.
 
         That is when its end is not followed by a restart: as its restart type says, after `terminate_child`, when its
-        supervisor ends. Its argument is the last exit. There is one callback, that of the last incarnation to set it,
-        and it must not raise.
+        supervisor ends. Its argument is the last exit. There is one callback, that of the last incarnation to set it.
+        What it raises is reported as an exception of a thread, and changes nothing.
         """
         self._linked().on_down(callback)
 

@@ -29,8 +29,16 @@ class Inline:
     hook: EventHook
 
 
+def report(error: BaseException, note: str) -> None:
+    """Report an exception of a callback that must not hurt the tree, as Python reports those of threads."""
+    error.add_note(note)
+    about = (type(error), error, error.__traceback__, threading.current_thread())
+    with contextlib.suppress(Exception):  # stderr may be closed; the tree must not care
+        threading.excepthook(threading.ExceptHookArgs(about))
+
+
 class _Guarded:
-    """Calls a hook and reports the first exception it raises, as Python reports those of threads."""
+    """Calls a hook and reports the first exception it raises."""
 
     def __init__(self, hook: EventHook) -> None:
         self._hook = hook
@@ -42,13 +50,7 @@ class _Guarded:
         except (Exception, SystemExit) as error:  # a hook cannot end the program: a child can
             if not self._reported:
                 self._reported = True
-                self._report(error)
-
-    def _report(self, error: BaseException) -> None:
-        error.add_note(f"raised by the event hook {self._hook!r}; its further exceptions are not reported")
-        about = (type(error), error, error.__traceback__, threading.current_thread())
-        with contextlib.suppress(Exception):  # stderr may be closed; the tree must not care
-            threading.excepthook(threading.ExceptHookArgs(about))
+                report(error, f"raised by the event hook {self._hook!r}; its further exceptions are not reported")
 
 
 class InlineDelivery:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -161,3 +162,25 @@ async def test_a_first_start_that_fails_is_down() -> None:
             await root.start_child(ChildSpec("a", run))
         [exit] = exits
         assert isinstance(exit, Error)
+
+
+async def test_what_the_callback_raises_is_reported_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
+
+    def fail(_: Exit) -> None:
+        raise ValueError("bad callback")
+
+    async def run(*, handle: Handle) -> None:
+        handle.on_down(fail)
+        await trio.sleep_forever()
+
+    told = Told()
+    spec = SupervisorSpec(children=[ChildSpec("a", told.run), ChildSpec("b", run), ChildSpec("c", run)])
+    async with open_supervisor(spec) as root:
+        await wait_all_tasks_blocked()
+        await root.terminate_child("c")
+        assert (await root.count_children()).active == 2
+    assert [str(args.exc_value) for args in reported] == ["bad callback", "bad callback"]
+    assert ["root/c" in args.exc_value.__notes__[0] for args in reported] == [True, False]
+    assert told.exits == [Shutdown()]
