@@ -1,13 +1,14 @@
 """Actors: isolated state behind a mailbox, supervised. There is no model in here.
 
-From the bottom up:
+From the bottom up; at run time each module imports only from those above it in this list:
 
 - `_errors`, `_messages`, `_dispatch`: what can go wrong, what actors say, and which method takes it
-- `_mailbox`, `_envelope`: a bounded queue with a reserved lane, and what travels in it
-- `_timers`, `_reply`, `_waits`: one task for all deadlines, the slot of a reply, who waits for whom
-- `_deadletters`, `_events`: what nobody took
-- `_cell`, `_pool`, `_ref`: the place that outlives restarts, several behind one address, and what others hold of it
-- `_actor`, `_loop`: what users subclass, and one incarnation of it
+- `_mailbox`: a bounded queue with a reserved lane
+- `_timers`, `_waits`, `_reply`: one task for all deadlines, who waits for whom, the slot of a reply
+- `_envelope`, `_events`, `_deadletters`: what a message travels in, and what nobody took
+- `_declares`, `_place`, `_cell`, `_ref`: what is known of an address, the address itself, that of an actor, which
+  outlives restarts, and what others hold of it
+- `_actor`, `_loop`, `_pool`: what users subclass, one incarnation of it, several behind one address
 - `_spec`, `_inbox`, `_system`: what to start, the address of a plain task, and the tree that holds all of it
 
 Start with `open_system`.

@@ -12,6 +12,7 @@ import trio
 
 from anima_supervisors import ChildSpec, DynamicSupervisorSpec, Exit, StartResult, Supervisor
 
+from ._cell import Cell
 from ._declares import Declaration
 from ._dispatch import Dispatch, Handler, dispatch_of
 from ._errors import BadActor
@@ -21,7 +22,6 @@ from ._ref import ActorRef
 from ._timers import Timer
 
 if TYPE_CHECKING:
-    from ._cell import Cell
     from ._system import System
 
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -117,7 +117,7 @@ class Actor(Generic[M_contra]):
     def sender(self) -> ActorRef[Any] | None:
         """The actor that sent the message being handled; None if it came from outside of actors."""
         current = self._cell.current
-        return None if current is None or current.sender is None else current.sender.ref
+        return None if current is None or current.sender is None else self.system.ref(current.sender.path)
 
     @property
     def trace(self) -> str:

@@ -18,17 +18,17 @@ import trio
 from anima_supervisors import Exit, Handle
 
 from ._deadletters import Reason
+from ._declares import Declaration
 from ._envelope import Envelope, News, Redelivery, StopSignal, Trace
 from ._errors import MailboxFull, NotAccepted, StashFull
 from ._messages import Stop
 from ._place import Receiver
+from ._reply import Reply
 from ._timers import Timer
 
 if TYPE_CHECKING:
     from ._actor import Actor
-    from ._declares import Declaration
     from ._pool import Pool
-    from ._reply import Reply
     from ._spec import ActorSpec
     from ._system import System
 

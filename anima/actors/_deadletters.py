@@ -5,8 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -14,9 +13,6 @@ from anima_supervisors import describe
 
 from ._envelope import Envelope
 from ._events import DeadLettered
-
-if TYPE_CHECKING:
-    from ._system import System
 
 
 class Reason(enum.Enum):
@@ -55,11 +51,15 @@ class DeadLetter:
 
 
 class DeadLetters:
-    """The last `limit` dead letters of a system, and how many there were of each reason. Iterates oldest first."""
+    """The last `limit` dead letters of a system, and how many there were of each reason. Iterates oldest first.
 
-    def __init__(self, system: System, limit: int) -> None:
-        self._system = system
+    `emit` sends an event about a path, `tell` a message to one.
+    """
+
+    def __init__(self, limit: int, emit: Callable[..., None], tell: Callable[[str, object], None]) -> None:
         self._limit = limit
+        self._emit = emit
+        self._tell = tell
         self._kept: OrderedDict[int, DeadLetter] = OrderedDict()
         self._last = 0
         #: how many there were in the life of the system, by reason
@@ -95,7 +95,7 @@ class DeadLetters:
         if len(self._kept) > self._limit:
             self._kept.popitem(last=False)
         self.counts[reason] += 1
-        self._system.emit(
+        self._emit(
             DeadLettered,
             to,
             reason=reason.value,
@@ -116,5 +116,5 @@ class DeadLetters:
         Raises `KeyError`, and what `tell` raises: then it is kept. If there is still no actor, it is a new dead letter.
         """
         letter = self._kept[id]
-        self._system.ref(letter.to).tell(letter.message)
+        self._tell(letter.to, letter.message)
         self._kept.pop(id, None)  # it may have made room for a new one

@@ -7,11 +7,9 @@ on the class. They are never changed, and one may be in many mailboxes at once.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ._cell import Cell
-    from ._reply import Reply
+from ._reply import Reply
+from ._waits import Node
 
 #: Of a long chain of messages, the addresses of so many last hops are kept.
 KEPT_HOPS = 64
@@ -60,7 +58,7 @@ class Envelope:
     #: the subscription it came by
     source: object = None
 
-    def __init__(self, message: object, sender: Cell | None, trace: Trace | None) -> None:
+    def __init__(self, message: object, sender: Node | None, trace: Trace | None) -> None:
         self.message = message
         self.sender = sender
         self.trace = trace
@@ -74,7 +72,7 @@ class Question(Envelope):
     reply: Reply
 
     def __init__(
-        self, message: object, sender: Cell | None, trace: Trace | None, reply: Reply, deadline: float
+        self, message: object, sender: Node | None, trace: Trace | None, reply: Reply, deadline: float
     ) -> None:
         self.message = message
         self.sender = sender
@@ -88,7 +86,7 @@ class Published(Envelope):
 
     __slots__ = ("source",)
 
-    def __init__(self, message: object, sender: Cell | None, trace: Trace | None, source: object) -> None:
+    def __init__(self, message: object, sender: Node | None, trace: Trace | None, source: object) -> None:
         self.message = message
         self.sender = sender
         self.trace = trace

@@ -16,13 +16,13 @@ import trio
 
 from anima_supervisors import CleanExit, DoNotRestart, Handle, Shutdown, StopRequest, is_ignore, leaves
 
+from ._actor import Actor
 from ._cell import Cell, State
 from ._deadletters import Reason
 from ._envelope import Envelope, News, Redelivery, StopSignal
 from ._errors import BadActor, Refused
 
 if TYPE_CHECKING:
-    from ._actor import Actor
     from ._spec import ActorSpec, PoolSpec
 
 #: An actor that never waits yields to the other tasks after so many messages.

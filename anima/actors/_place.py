@@ -16,12 +16,12 @@ from ._envelope import Envelope, News
 from ._errors import ActorStopped, AskFailed, AskTimeout, MailboxDropped
 from ._mailbox import Mailbox, MailboxSpec, MailboxStatistics
 from ._messages import Terminated
+from ._reply import Reply
+from ._waits import Wait
 
 if TYPE_CHECKING:
     from ._ref import ActorRef
-    from ._reply import Reply
     from ._system import System
-    from ._waits import Wait
 
 
 class Place(abc.ABC):

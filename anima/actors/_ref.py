@@ -8,16 +8,16 @@ import trio
 
 from anima_supervisors import Exit
 
+from ._cell import Cell
 from ._envelope import Envelope, Question
 from ._errors import ActorError, ActorStopped, MailboxClosed, NotAccepted
 from ._mailbox import MailboxStatistics
 from ._messages import Request
+from ._place import Place, Receiver
 from ._reply import Reply
 from ._waits import add_wait, waiting_for_room
 
 if TYPE_CHECKING:
-    from ._cell import Cell
-    from ._place import Place, Receiver
     from ._system import System
 
 M_contra = TypeVar("M_contra", contravariant=True)

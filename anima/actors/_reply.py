@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import trio
 from trio.lowlevel import Abort, Task
 
 from ._errors import AskCircle
-from ._waits import refuse_circle
+from ._timers import Timers
+from ._waits import Node, refuse_circle
 
-if TYPE_CHECKING:
-    from ._cell import Cell
-    from ._place import Receiver
-    from ._timers import Timers
+
+class Asked(Node, Protocol):
+    """Who has the request."""
+
+    def late(self, reply: Reply, /) -> Exception: ...
+
+
+class Busy(Protocol):
+    """The actor that handles the request."""
+
+    def nobody_waits(self, reply: Reply, /) -> None: ...
 
 
 class Reply:
@@ -26,7 +34,7 @@ class Reply:
 
     __slots__ = ("_asker", "_error", "_parked", "_timers", "_value", "handler", "over", "path", "target")
 
-    def __init__(self, target: Receiver, timers: Timers, path: str, asker: Receiver | None) -> None:
+    def __init__(self, target: Asked, timers: Timers, path: str, asker: Node | None) -> None:
         #: who has the request, and the address that was asked, which may be that of a pool
         self.target = target
         self.path = path
@@ -36,7 +44,7 @@ class Reply:
         self._value: object = None
         self._error: Exception | None = None
         #: the actor that handles the request now
-        self.handler: Cell | None = None
+        self.handler: Busy | None = None
         self.over = False
 
     def answer(self, value: object) -> None:
@@ -73,7 +81,7 @@ class Reply:
             raise self._error
         return self._value
 
-    def moved_to(self, target: Receiver) -> None:
+    def moved_to(self, target: Asked) -> None:
         """Another actor has the request now. Where that closes a circle of waiting actors, there will be no reply."""
         self.target = target
         if self._asker is not None and not self.over:

@@ -57,7 +57,7 @@ class System:
         self.random = random
         self.max_hops = max_hops
         self.timers = Timers()
-        self.dead_letters = DeadLetters(self, kept_letters)
+        self.dead_letters = DeadLetters(kept_letters, self.emit, lambda path, message: self.ref(path).tell(message))
         self._supervisor: Supervisor | None = None
         self._emit: Callable[..., None] | None = None
         self._places: dict[str, Place] = {}

@@ -11,22 +11,28 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import trio
 from trio.lowlevel import Task
 
 from ._errors import AskCircle
+from ._mailbox import Mailbox
 
-if TYPE_CHECKING:
-    from ._place import Receiver
+
+class Node(Protocol):
+    """Who waits, and who is waited for: an actor, or what else has a mailbox."""
+
+    path: str
+    mailbox: Mailbox[Any]
+    waits_for: dict[Wait, None] | None
 
 
 class Wait(Protocol):
     """An edge: a wait for `target`, until it is `over`."""
 
     @property
-    def target(self) -> Receiver: ...
+    def target(self) -> Node: ...
     @property
     def over(self) -> bool: ...
 
@@ -36,7 +42,7 @@ class PutWait:
 
     __slots__ = ("_task", "target")
 
-    def __init__(self, target: Receiver, task: Task) -> None:
+    def __init__(self, target: Node, task: Task) -> None:
         self.target = target
         self._task = task
 
@@ -45,36 +51,36 @@ class PutWait:
         return self._task not in (self.target.mailbox.putting or ())
 
 
-def refuse_circle(waiting: Receiver, target: Receiver) -> None:
+def refuse_circle(waiting: Node, target: Node) -> None:
     """Raise `AskCircle` if `target` waits for `waiting`, however many others are between them."""
     if target is not waiting and not target.waits_for:
         return  # nearly always
     way = _way(target, waiting)
     if way is not None:
-        raise AskCircle([waiting.path, *(receiver.path for receiver in way if receiver is not waiting)])
+        raise AskCircle([waiting.path, *(node.path for node in way if node is not waiting)])
 
 
-def _way(start: Receiver, goal: Receiver) -> list[Receiver] | None:
+def _way(start: Node, goal: Node) -> list[Node] | None:
     """The actors from `start` to `goal`, each waiting for the next; None if there is no such way."""
-    before: dict[Receiver, Receiver | None] = {start: None}
+    before: dict[Node, Node | None] = {start: None}
     todo = [start]
     while todo:
-        receiver = todo.pop()
-        if receiver is goal:
-            way: list[Receiver] = []
-            back: Receiver | None = receiver
+        node = todo.pop()
+        if node is goal:
+            way: list[Node] = []
+            back: Node | None = node
             while back is not None:
                 way.append(back)
                 back = before[back]
             return way[::-1]
-        for wait in receiver.waits_for or ():
+        for wait in node.waits_for or ():
             if not wait.over and wait.target not in before:
-                before[wait.target] = receiver
+                before[wait.target] = node
                 todo.append(wait.target)
     return None
 
 
-def add_wait(waiting: Receiver, wait: Wait) -> None:
+def add_wait(waiting: Node, wait: Wait) -> None:
     """`waiting` waits from now on. Raises `AskCircle`."""
     refuse_circle(waiting, wait.target)
     if waiting.waits_for is None:
@@ -83,7 +89,7 @@ def add_wait(waiting: Receiver, wait: Wait) -> None:
 
 
 @contextlib.contextmanager
-def waiting_for_room(waiting: Receiver | None, target: Receiver) -> Iterator[None]:
+def waiting_for_room(waiting: Node | None, target: Node) -> Iterator[None]:
     """An edge for the length of the block; none where no actor's mailbox is held up. Raises `AskCircle`."""
     if waiting is None:
         yield
