@@ -1,4 +1,4 @@
-"""Management calls: their results and errors, what a cancelled one leaves behind, and deadlocks that are refused."""
+"""Management calls: their results and errors, and what a cancelled one leaves behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from anima_supervisors import (
     After,
-    Args,
     BadSpec,
     ChildAlreadyPresent,
     ChildAlreadyStarted,
@@ -20,24 +19,14 @@ from anima_supervisors import (
     ChildRestarting,
     ChildRunning,
     ChildSpec,
-    ChildStartFailed,
-    ChildStuck,
     Counts,
-    DynamicSupervisorSpec,
-    Exited,
     Inline,
-    MaxChildrenReached,
     Restart,
     RestartIntensityExceeded,
-    SpecFactory,
     State,
-    StopRequest,
-    Strategy,
     Supervisor,
-    SupervisorDeadlock,
     SupervisorSpec,
     SupervisorStopped,
-    UnsupportedByDynamic,
     Up,
     open_supervisor,
 )
@@ -170,62 +159,6 @@ async def test_find_follows_the_path_to_the_living_supervisor() -> None:
             supervisor.find("in/deep/x")  # a task is no supervisor
 
 
-# Dynamic supervisors
-
-
-async def test_children_of_a_template_get_their_own_arguments_and_keep_them_over_restarts() -> None:
-    seen: list[str] = []
-
-    async def serve(who: str) -> None:
-        seen.append(who)
-        if seen.count(who) == 1:
-            raise ValueError
-        await trio.sleep_forever()
-
-    spec = DynamicSupervisorSpec(template=ChildSpec("serve", serve))
-    async with open_supervisor(spec) as supervisor:
-        assert await supervisor.start_child(Args("ada")) == Up("serve-1", 1)
-        assert await supervisor.start_child(Args("bob", id="bob")) == Up("bob", 1)
-        await wait_all_tasks_blocked()
-        assert sorted(seen) == ["ada", "ada", "bob", "bob"]
-        assert await supervisor.count_children() == Counts(specs=1, active=2, supervisors=0, workers=2)
-
-
-async def test_a_dynamic_supervisor_keeps_no_spec_of_a_child_that_is_gone() -> None:
-    async with open_supervisor(DynamicSupervisorSpec()) as supervisor:
-        await supervisor.start_child(ChildSpec("a", idle))
-        await supervisor.terminate_child("a")
-        assert await supervisor.which_children() == []
-        for call in (supervisor.restart_child, supervisor.delete_child):
-            with pytest.raises(UnsupportedByDynamic):
-                await call("a")
-
-
-async def test_a_dynamic_supervisor_takes_no_more_than_max_children() -> None:
-    async with open_supervisor(DynamicSupervisorSpec(max_children=1)) as supervisor:
-        await supervisor.start_child(ChildSpec("a", idle))
-        with pytest.raises(MaxChildrenReached, match="root"):
-            await supervisor.start_child(ChildSpec("b", idle))
-        with pytest.raises(MaxChildrenReached):
-            await supervisor.run_task(idle)
-        await supervisor.terminate_child("a")
-        await supervisor.start_child(ChildSpec("b", idle))
-
-
-async def test_a_template_takes_args_and_everything_else_takes_a_spec() -> None:
-    spec = SupervisorSpec(
-        children=[
-            ChildSpec("pool", DynamicSupervisorSpec(template=ChildSpec("t", idle))),
-            ChildSpec("any", DynamicSupervisorSpec()),
-        ]
-    )
-    async with open_supervisor(spec) as supervisor:
-        with pytest.raises(BadSpec, match="Args"):
-            await supervisor.find("pool").start_child(ChildSpec("a", idle))
-        with pytest.raises(BadSpec, match="ChildSpec"):
-            await supervisor.find("any").start_child(Args())
-
-
 # Cancelled calls
 
 
@@ -345,168 +278,6 @@ async def test_calls_are_answered_in_the_order_in_which_they_were_made() -> None
     assert sorted(answers) == [0, 1, 2, 3, 4]
 
 
-# Deadlocks
-
-
-async def test_a_child_that_calls_its_own_supervisor_in_its_start_is_refused_at_once() -> None:
-    async with open_supervisor(SupervisorSpec()) as supervisor:
-
-        async def start(*, task_status: Any) -> None:
-            async with trio.open_nursery() as nursery:  # a task below counts as the child
-                nursery.start_soon(supervisor.count_children)
-
-        with pytest.raises(ChildStartFailed) as caught:
-            await supervisor.start_child(ChildSpec("a", start))
-    group = caught.value.__cause__
-    assert isinstance(group, ExceptionGroup)
-    assert isinstance(group.exceptions[0], SupervisorDeadlock)
-
-
-async def test_a_child_deep_below_that_calls_a_supervisor_which_waits_for_its_subtree_is_refused() -> None:
-    async with open_supervisor(SupervisorSpec()) as supervisor:
-
-        async def start(*, task_status: Any) -> None:
-            await supervisor.count_children()
-
-        inner = SupervisorSpec(children=[ChildSpec("x", start)])
-        with pytest.raises(ChildStartFailed, match="root/in"):
-            await supervisor.start_child(ChildSpec("in", inner))
-
-
-async def test_a_child_that_calls_its_supervisor_while_it_is_stopped_is_refused() -> None:
-    errors: list[BaseException] = []
-
-    async with open_supervisor(SupervisorSpec()) as supervisor:
-
-        async def start(*, stop: StopRequest) -> None:
-            await stop.wait()
-            try:
-                await supervisor.count_children()
-            except SupervisorDeadlock as error:
-                errors.append(error)
-
-        await supervisor.start_child(ChildSpec("a", start))
-        await wait_all_tasks_blocked()
-        await supervisor.terminate_child("a")
-    assert len(errors) == 1
-
-
-async def test_a_call_that_is_waiting_when_the_stop_of_its_caller_begins_is_refused_then(
-    autojump_clock: MockClock,
-) -> None:
-    go = trio.Event()
-    errors: list[BaseException] = []
-    async with open_supervisor(SupervisorSpec()) as supervisor, trio.open_nursery() as nursery:
-
-        async def start(*, stop: StopRequest) -> None:
-            await go.wait()
-            try:
-                await supervisor.count_children()
-            except SupervisorDeadlock as error:
-                errors.append(error)
-
-        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY))
-        before = trio.current_time()
-        with held(supervisor):
-            nursery.start_soon(supervisor.terminate_child, "a")
-            await wait_all_tasks_blocked()
-            go.set()
-            await wait_all_tasks_blocked()
-        await wait_all_tasks_blocked()
-        assert len(errors) == 1
-        assert trio.current_time() == before  # it did not wait for its bound
-
-
-async def test_a_child_that_terminates_itself_is_refused_at_once() -> None:
-    errors: list[BaseException] = []
-
-    async with open_supervisor(SupervisorSpec()) as supervisor:
-
-        async def start() -> None:
-            try:
-                await supervisor.terminate_child("a")
-            except SupervisorDeadlock as error:
-                errors.append(error)
-
-        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY))
-        await wait_all_tasks_blocked()
-    assert len(errors) == 1
-
-
-async def test_a_child_that_is_up_may_manage_its_siblings() -> None:
-    done = trio.Event()
-
-    async with open_supervisor(SupervisorSpec(children=[ChildSpec("b", idle)])) as supervisor:
-
-        async def start() -> None:
-            await supervisor.terminate_child("b")
-            await supervisor.restart_child("b")
-            await supervisor.start_child(ChildSpec("c", idle))
-            done.set()
-            await trio.sleep_forever()
-
-        await supervisor.start_child(ChildSpec("a", start))
-        await done.wait()
-        assert [child.id for child in await supervisor.which_children()] == ["b", "a", "c"]
-
-
-async def test_a_call_from_a_sibling_in_flight_when_its_group_restarts_is_answered_or_cancelled() -> None:
-    log = EventLog()
-    crash = Puppet()
-    spec = SupervisorSpec(strategy=Strategy.ONE_FOR_ALL, children=[ChildSpec("crash", crash.run)])
-    async with open_supervisor(spec, on_event=Inline(log)) as supervisor:
-
-        async def caller() -> None:
-            while True:
-                await supervisor.count_children()
-                await trio.lowlevel.checkpoint()
-
-        await supervisor.start_child(ChildSpec("caller", caller))
-        crash.fail()
-        for _ in range(50):
-            await trio.lowlevel.checkpoint()
-        assert [child.incarnation for child in await supervisor.which_children()] == [2, 2]
-    assert "root/caller" in log.paths(Exited)
-    check_log(log.events)
-
-
-async def test_a_stuck_child_may_call_a_supervisor_that_no_longer_waits_for_it(autojump_clock: MockClock) -> None:
-    answers: list[Counts] = []
-
-    async with open_supervisor(SupervisorSpec()) as supervisor:
-
-        async def start() -> None:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(10)
-                answers.append(await supervisor.count_children())
-
-        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY, shutdown=After(1.0)))
-        await wait_all_tasks_blocked()
-        with pytest.raises(ChildStuck):
-            await supervisor.terminate_child("a")
-        await trio.sleep(20)
-    assert len(answers) == 1
-
-
-async def test_a_call_that_was_refused_as_a_deadlock_is_not_executed_after_all() -> None:
-    go = trio.Event()
-    async with open_supervisor(SupervisorSpec()) as supervisor, trio.open_nursery() as nursery:
-
-        async def start(*, stop: StopRequest) -> None:
-            await go.wait()
-            with pytest.raises(SupervisorDeadlock):
-                await supervisor.start_child(ChildSpec("x", idle))
-
-        await supervisor.start_child(ChildSpec("a", start, Restart.TEMPORARY))
-        with held(supervisor):
-            nursery.start_soon(supervisor.terminate_child, "a")
-            await wait_all_tasks_blocked()
-            go.set()
-            await wait_all_tasks_blocked()
-        await wait_all_tasks_blocked()
-        assert await supervisor.which_children() == []
-
-
 async def test_a_start_whose_caller_is_gone_and_whose_child_is_deaf_is_stuck_a_second_after_its_bound(
     autojump_clock: MockClock,
 ) -> None:
@@ -526,17 +297,3 @@ async def test_a_start_whose_caller_is_gone_and_whose_child_is_deaf_is_stuck_a_s
         release.set()
         await wait_all_tasks_blocked()
         assert await supervisor.which_children() == []
-
-
-async def test_the_arguments_of_a_template_go_to_its_factory_too() -> None:
-    made: list[str] = []
-
-    async def make(who: str) -> SupervisorSpec:
-        made.append(who)
-        return SupervisorSpec()
-
-    spec = DynamicSupervisorSpec(template=ChildSpec("t", SpecFactory(make)))
-    async with open_supervisor(spec) as supervisor:
-        await supervisor.start_child(Args("ada", id="ada"))
-        assert supervisor.find("ada").path == "root/ada"
-    assert made == ["ada"]
