@@ -38,7 +38,7 @@ def endpoint(spec: ModelSpec, default: str | None, path: str) -> Endpoint:
         host, _ = parts.hostname, parts.port
     except ValueError:
         parts, host = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in ("http", "https") or not host or " " in host:
         raise BadSpec(f"{spec.name}: base_url must look like http://host/v1 or https://host/v1")
     full = parts.path.rstrip("/") + path
     url = urlunsplit((parts.scheme, parts.netloc, full, parts.query, ""))

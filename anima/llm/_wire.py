@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import httpx
 import trio
 
-from ._errors import BrokenStream, ModelError, ModelTimeout, NetworkFailed, ServerFailed
+from ._errors import BadRequest, BrokenStream, ModelError, ModelTimeout, NetworkFailed, ServerFailed
 from ._failures import one_line, refusal
 from ._post import Post
 from ._request import Finish, ModelEvent
@@ -176,10 +176,12 @@ class _Body:
             return await anext(self._pieces, None)
         except _GONE as error:
             raise BrokenStream(
-                self._post.model, f"the connection broke in the middle of the answer: {_why(error)}"
+                self._post.model, f"the connection broke in the middle of the answer: {_why(self._post, error)}"
             ) from None
         except httpx.DecodingError as error:
-            raise ServerFailed(self._post.model, f"the answer is not what its headers say: {_why(error)}") from None
+            raise ServerFailed(
+                self._post.model, f"the answer is not what its headers say: {_why(self._post, error)}"
+            ) from None
 
     async def text(self, longest: int) -> str:
         """All of it, or its first `longest` bytes."""
@@ -238,20 +240,21 @@ async def _send(client: httpx.AsyncClient, post: Post, clock: _Clock, *, only_ne
         if not (new or only_new):
             raise _Stale from None
         raise NetworkFailed(
-            post.model, f"{post.endpoint.shown} closed the connection without an answer: {_why(error)}"
+            post.model, f"{post.endpoint.shown} closed the connection without an answer: {_why(post, error)}"
         ) from None
+    except (httpx.InvalidURL, UnicodeError) as error:  # hosts with names that can be none
+        raise BadRequest(post.model, f"base_url {post.endpoint.shown}: {_why(post, error)}") from None
     except httpx.TransportError as error:
-        raise NetworkFailed(post.model, f"cannot reach {post.endpoint.shown}: {_why(error)}") from None
+        raise NetworkFailed(post.model, f"cannot reach {post.endpoint.shown}: {_why(post, error)}") from None
 
 
 def _request(client: httpx.AsyncClient, post: Post, trace: object) -> httpx.Request:
-    limits = httpx.Timeout(None, connect=post.timeouts.connect)
     return client.build_request(
         "POST",
         post.endpoint.url,
         headers=post.all_headers(),
         content=post.content(),
-        timeout=limits,
+        timeout=httpx.Timeout(None, connect=post.timeouts.connect),
         extensions={"trace": trace},
     )
 
@@ -260,8 +263,8 @@ def _shown(post: Post, text: str) -> str:
     return one_line(text, post.secrets)
 
 
-def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _why(post: Post, error: Exception) -> str:
+    return _shown(post, str(error)) or type(error).__name__
 
 
 class _Stale(Exception):

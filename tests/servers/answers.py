@@ -26,11 +26,11 @@ class Answer:
 
     What is wrong: a `status` other than 200, with `error` as its message and `retry_after`; a `redirect`; `delay`
     seconds before the response and `drip` seconds before each event; a `hang` before the `response`, before the
-    `first` event, or in the `middle`; `cut` closes the connection after so many bytes of the response, headers
-    included; `half_call` closes it within the arguments of the first call; `malformed` makes the second event no JSON;
-    `broken_off` puts an error of this kind in place of the end; not `stream` answers with one JSON; `content_type` and
-    `body` replace those of the answer; not `chunked` ends the response by closing the connection; not `done` leaves
-    out the last event.
+    `first` event, in the `middle`, before the `last` event, or before the `end` of the response; `cut` closes the
+    connection after so many bytes of the response, headers included; `half_call` closes it within the arguments of the
+    first call; `malformed` makes the second event no JSON; `broken_off` puts an error of this kind in place of the end;
+    not `stream` answers with one JSON; `content_type` and `body` replace those of the answer; not `chunked` ends the
+    response by closing the connection; not `done` leaves out the last event.
     """
 
     text: str = ""

@@ -222,12 +222,14 @@ class _Connection:
             await trio.sleep_forever()
         events = answers.chat_events(answer, number) if asked.chat else answers.message_events(answer, number)
         for index, event in enumerate(_faulty(answer, events)):
-            if answer.hang == "middle" and index == len(events) // 2:
+            if index == {"middle": len(events) // 2, "last": len(events) - 1}.get(answer.hang or ""):
                 await trio.sleep_forever()
             await trio.sleep(answer.drip)
             await self._send(h11.Data(data=event))
         if answer.half_call:
             raise _Closed
+        if answer.hang == "end":
+            await trio.sleep_forever()
         await self._send(h11.EndOfMessage())
 
     async def _whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:

@@ -297,8 +297,9 @@ def test_text_comes_piece_by_piece() -> None:
 
 def test_input_tokens_are_those_from_the_cache_and_to_it_as_well() -> None:
     usage = {"input_tokens": 1, "cache_read_input_tokens": 20, "cache_creation_input_tokens": 300, "output_tokens": 1}
-    _, parser = fed({"type": "message_start", "message": {"usage": usage}}, end(output_tokens=5))
-    assert parser.finish().usage == Usage(321, 5, cached_tokens=20, cache_writes=300)
+    details = {"output_tokens": 5, "output_tokens_details": {"thinking_tokens": 2}}
+    _, parser = fed({"type": "message_start", "message": {"usage": usage}}, end() | {"usage": details})
+    assert parser.finish().usage == Usage(321, 5, cached_tokens=20, cache_writes=300, reasoning_tokens=2)
 
 
 def test_a_later_count_replaces_an_earlier_one() -> None:

@@ -481,6 +481,16 @@ async def test_a_connection_that_does_not_come_about_has_its_deadline(wire: str,
                 await answer(model(wire, client, url, timeouts=Timeouts(connect=0.05)))
 
 
+@pytest.mark.parametrize("hang", ["last", "end"])
+async def test_a_server_that_does_not_end_after_the_reason_keeps_nobody_waiting(
+    wire: str, client: httpx.AsyncClient, hang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anima.llm._wire.LINGER", 0.03)
+    async with serve([attrs.evolve(WHOLE, hang=hang)]) as server:
+        assert (await answer(model(wire, client, server.url))).finish.usage == Usage(9, 4, 1)
+        await server.wait_disconnects()
+
+
 async def test_a_reader_that_takes_its_time_is_not_late(wire: str, client: httpx.AsyncClient) -> None:
     async with serve([WHOLE]) as server:
         limits = Timeouts(between=0.03, first_token=0.03)
@@ -559,11 +569,17 @@ async def test_other_servers_may_need_no_key(wire: str, client: httpx.AsyncClien
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:80/v1", "ftp://localhost", "http://", "", "http://[::1", "http://host:port"]
+    "url", ["localhost:80/v1", "ftp://localhost", "http://", "", "http://[::1", "http://host:port", "http://a b"]
 )
 async def test_a_base_url_that_is_none_is_refused(wire: str, url: str, client: httpx.AsyncClient) -> None:
     with pytest.raises(BadSpec, match="base_url"):
         model(wire, client, url)
+
+
+@pytest.mark.parametrize("host", ["\xe9..b", "a..b"])
+async def test_a_host_that_cannot_be_is_our_fault(wire: str, client: httpx.AsyncClient, host: str) -> None:
+    with pytest.raises(BadRequest, match="base_url"):
+        await answer(model(wire, client, f"http://{host}/v1"))
 
 
 async def test_a_query_and_a_password_in_the_base_url_are_sent_and_not_shown(
