@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._errors import BadKey, BrokenStream, ModelError, ServerFailed
+from ._errors import BrokenStream, ModelError, ServerFailed
 from ._failures import failure_in_stream, one_line
 from ._json import as_count, as_object, as_text, object_of
 from ._messages import AssistantMessage, Message, Part, Reasoning, Text, ToolMessage, UserMessage
@@ -82,32 +82,23 @@ class AnthropicModel:
         """`provider:model`."""
         return self._spec.name
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """See `Model.stream`. Raises `BadKey` before anything is sent where Anthropic itself is asked without a key."""
         from ._wire import exchange
 
         spec, to = self._spec, self._endpoint
-        own = {name.lower() for name in spec.headers}
-        if spec.api_key is None and to.host == _HOST and not own & {"authorization", "x-api-key"}:
-            raise BadKey(
-                self.name, "there is no API key. Set ANTHROPIC_API_KEY, or api_key, or base_url for another server."
-            )
         post = Post(
             model=self.name,
             endpoint=to,
             key=spec.api_key,
             key_header=("x-api-key", ""),
+            key_from="ANTHROPIC_API_KEY" if to.host == _HOST else None,
             headers=spec.headers,
             fixed_headers=_VERSION,
             body=encode(request, spec),
             timeouts=spec.timeouts,
         )
-        events = exchange(self._client, post, MessageParser(self.name, spec.provider, post.secrets))
-        try:
-            async for event in events:
-                yield event
-        finally:
-            await events.aclose()
+        return exchange(self._client, post, MessageParser(self.name, spec.provider, post.secrets))
 
 
 # Requests

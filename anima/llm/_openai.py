@@ -21,7 +21,7 @@ import attrs
 
 from anima_tools import ToolCall
 
-from ._errors import BadKey, BrokenStream, ModelError, ServerFailed
+from ._errors import BrokenStream, ModelError, ServerFailed
 from ._failures import failure_in_stream, one_line
 from ._json import as_count, as_list, as_object, as_text, object_text
 from ._messages import AssistantMessage, Message, Reasoning, ToolMessage, UserMessage
@@ -80,35 +80,22 @@ class OpenAIModel:
         """`provider:model`."""
         return self._spec.name
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         """See `Model.stream`. Raises `BadKey` before anything is sent where OpenAI itself is asked without a key."""
         from ._wire import exchange
 
         spec, to = self._spec, self._endpoint
-        if (
-            spec.api_key is None
-            and to.host == _OPENAI
-            and "authorization" not in {name.lower() for name in spec.headers}
-        ):
-            raise BadKey(
-                self.name, "there is no API key. Set OPENAI_API_KEY, or api_key, or base_url for another server."
-            )
         post = Post(
             model=self.name,
             endpoint=to,
             key=spec.api_key,
             key_header=("authorization", "Bearer "),
+            key_from="OPENAI_API_KEY" if to.host == _OPENAI else None,
             headers=spec.headers,
             body=encode(request, spec, to.host),
             timeouts=spec.timeouts,
         )
-        parser = ChatParser(self.name, spec.provider, post.secrets)
-        events = exchange(self._client, post, parser)
-        try:
-            async for event in events:
-                yield event
-        finally:
-            await events.aclose()
+        return exchange(self._client, post, ChatParser(self.name, spec.provider, post.secrets))
 
 
 # Requests

@@ -55,6 +55,7 @@ class Post:
     endpoint: Endpoint
     key: Secret | None
     key_header: tuple[str, str]  # its name, and what stands before the key
+    key_from: str | None = None  # the variable that a key is missing in, where there has to be one
     headers: Mapping[str, str] = attrs.field(repr=False)  # the user's own
     fixed_headers: Mapping[str, str] = attrs.field(factory=dict)  # those of the format
     body: Mapping[str, Any] = attrs.field(repr=False)
@@ -88,6 +89,10 @@ class Post:
             if not _sendable(name) or not _sendable(value):
                 raise BadRequest(self.model, f"the header {name!r} holds characters that no header may hold")
             headers[name.lower()] = value
+        if self.key_from is not None and not headers.keys() & {"authorization", self.key_header[0]}:
+            raise BadKey(
+                self.model, f"there is no API key. Set {self.key_from}, or api_key, or base_url for another server."
+            )
         return headers
 
     def content(self) -> bytes:
