@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -249,14 +249,32 @@ async def _send(client: httpx.AsyncClient, post: Post, clock: _Clock, *, only_ne
 
 
 def _request(client: httpx.AsyncClient, post: Post, trace: object) -> httpx.Request:
-    return client.build_request(
+    content = post.content()
+    request = client.build_request(
         "POST",
         post.endpoint.url,
         headers=post.all_headers(),
-        content=post.content(),
+        content=content,
         timeout=httpx.Timeout(None, connect=post.timeouts.connect),
         extensions={"trace": trace},
     )
+    request.stream = _Content(content)
+    return request
+
+
+class _Content(httpx.AsyncByteStream):
+    """What is sent, in one piece. httpx's own is a generator, which nobody closes where sending is cut short."""
+
+    def __init__(self, content: bytes) -> None:
+        self._left = [content]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 def _shown(post: Post, text: str) -> str:

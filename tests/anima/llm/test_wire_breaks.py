@@ -16,11 +16,13 @@ from anima.llm import (
     BrokenStream,
     Finish,
     ModelAnswer,
+    ModelRequest,
     ModelTimeout,
     NetworkFailed,
     TextDelta,
     Timeouts,
     Usage,
+    UserMessage,
 )
 from tests.anima.llm.asking import (
     DROPPED,
@@ -262,6 +264,31 @@ async def test_a_stream_that_is_closed_early_closes_the_connection(wire: str, cl
         await server.wait_disconnects()
         await answer(asks)
         assert server.connections == 2
+
+
+async def test_a_cancellation_while_the_request_is_sent_closes_the_connection(
+    wire: str, client: httpx.AsyncClient
+) -> None:
+    """More than fits into the buffers of a connection that nobody reads from."""
+    ended = trio.Event()
+
+    async def stuff(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        asking.cancel()
+        with suppress(trio.BrokenResourceError):
+            while await stream.receive_some():
+                pass
+        ended.set()
+
+    request = ModelRequest(messages=[UserMessage("x" * 20_000_000)])
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, stuff, 0, host="127.0.0.1"))
+        url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/v1"
+        with trio.CancelScope() as asking:
+            await answer(model(wire, client, url), request)
+        assert asking.cancelled_caught
+        await ended.wait()
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_stream_that_is_closed_before_it_began_asks_nobody(wire: str, client: httpx.AsyncClient) -> None:
