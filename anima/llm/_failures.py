@@ -22,7 +22,7 @@ from ._errors import (
 #: So much of what a server says is shown.
 SHOWN = 300
 
-_LIKE_A_KEY = re.compile(r"\b(?:sk-[\w*.-]{6,}|Bearer [\w*.-]{6,})")
+_LIKE_A_KEY = re.compile(r"\b(?:sk-[\w*.-]{6,}|Bearer [\w*.-]{16,})")
 _TOO_LONG = re.compile(
     r"context[ _-]?(?:length|window|size|limit)|maximum context|prompt is too long|input is too long|"
     r"too many input tokens|request_too_large",

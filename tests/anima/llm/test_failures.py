@@ -177,7 +177,7 @@ def test_a_secret_is_never_shown(before: str, secret: str, after: str) -> None:
 
 
 def test_what_looks_like_a_key_is_not_shown_even_if_it_is_not_ours() -> None:
-    shown = one_line("Incorrect API key provided: sk-proj-abc***wxyz, see Bearer abcdefghi.")
+    shown = one_line("Incorrect API key provided: sk-proj-abc***wxyz, see Bearer abcdefghijklmnop.")
     assert "wxyz" not in shown
     assert "abcdefghi" not in shown
     assert "Incorrect API key provided" in shown
