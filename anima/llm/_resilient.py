@@ -47,8 +47,9 @@ def reason_to_stop(retry: Retry, error: ModelError, failures: int, delay: float,
 class ResilientModel:
     """Asks a model again when it fails in a way that may pass.
 
-    Before the first event that is silent, but for `on_incident`; later a `Reset` says that what came is void. An
-    impatient one does not wait for a circuit to close: another model can be asked instead.
+    Before the first event that is silent, but for `on_incident`; later a `Reset` says that what came is void. While a
+    circuit is open it waits, without counting that as an attempt; an impatient one does not, nor one without retries:
+    another model can be asked instead.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class ResilientModel:
         self._model = model
         self._retry = retry
         self._random = random or randomness.Random()
-        self._patient = patient
+        self._patient = patient and retry.max_retries > 0
         self._on_incident = on_incident
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
@@ -82,10 +83,11 @@ class ResilientModel:
                     yield event
             if failure is None:
                 return
-            failures += 1
-            delay = backoff(self._retry, failures, failure.retry_after, self._random)
+            untold = isinstance(failure, CircuitOpen)  # nothing was sent: that is no attempt
+            failures += not untold
+            delay = backoff(self._retry, max(1, failures), failure.retry_after, self._random)
             reason = reason_to_stop(self._retry, failure, failures, delay, deadline - trio.current_time())
-            if isinstance(failure, CircuitOpen) and not self._patient:
+            if untold and not self._patient:
                 reason = ""
             if reason is not None:
                 raise _with(failure, reason)

@@ -127,6 +127,14 @@ async def test_an_impatient_one_does_not_wait_for_a_circuit(autojump_clock: Mock
     assert trio.current_time() >= 30
 
 
+async def test_the_wait_for_a_circuit_is_no_attempt(autojump_clock: MockClock) -> None:
+    closed = [Fail(CircuitOpen, "down", retry_after=10)] * 5
+    model = ResilientModel(ScriptedModel([*closed, Fail(ServerFailed), "ok"]), Retry(max_retries=1))
+    assert (await answer_of(model)).message.text == "ok"
+    with pytest.raises(CircuitOpen, match="beyond the 25 s"):
+        await events_of(ResilientModel(ScriptedModel(closed), Retry(max_retries=1, total=25)))
+
+
 async def test_a_stream_without_an_end_is_a_broken_one(autojump_clock: MockClock) -> None:
     class Endless:
         name = "endless"
