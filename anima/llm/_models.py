@@ -29,7 +29,7 @@ from ._fallback import CoolDowns, FallbackModel
 from ._incidents import IncidentHook, ignore
 from ._limits import Gate, LimitedModel
 from ._local import SLOTS, LocalModel, LocalServers
-from ._openai import OpenAIModel
+from ._openai import BASE_URLS, OpenAIModel
 from ._over_http import MakeModel, OverHttp, SharedClient
 from ._post import endpoint
 from ._replay import RecordingModel, ReplayModel
@@ -55,8 +55,8 @@ class Provider:
 
 
 PROVIDERS: Mapping[str, Provider] = {
-    "openai": Provider(base_url="https://api.openai.com/v1", key="OPENAI_API_KEY", needs_model=True),
-    "ollama": Provider(base_url="http://127.0.0.1:11434/v1", needs_model=True),
+    "openai": Provider(base_url=BASE_URLS["openai"], key="OPENAI_API_KEY", needs_model=True),
+    "ollama": Provider(base_url=BASE_URLS["ollama"], needs_model=True),
     "anthropic": Provider(base_url="https://api.anthropic.com", key="ANTHROPIC_API_KEY", needs_model=True),
     "local": Provider(tools=ToolProtocol.STRUCTURED),
     "scripted": Provider(needs_file=True),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from anima.llm import (
     BadKey,
     BadRequest,
+    BrokenStream,
     CassetteMiss,
     CircuitOpen,
     ContextOverflow,
@@ -21,11 +24,13 @@ from anima.llm import (
     QuotaExceeded,
     RateLimited,
     Reset,
+    ResilientModel,
+    Retry,
     ServerFailed,
     TextDelta,
 )
 from anima.llm._fallback import CoolDowns
-from anima.testing import Answer, Fail, Say, ScriptedModel
+from anima.testing import Answer, Fail, Say, ScriptedModel, Step
 from anima_supervisors import BadSpec
 from tests.anima.llm.flaky import answer_of, events_of
 
@@ -106,6 +111,30 @@ async def test_what_works_is_asked_alone() -> None:
     other = second("never")
     assert (await answer_of(FallbackModel([first("ok"), other]))).message.text == "ok"
     assert other.requests == []
+
+
+STREAMS = st.tuples(st.integers(0, 3), st.sampled_from([None, BrokenStream, BadKey, ContextOverflow, BadRequest]))
+
+
+@given(st.lists(STREAMS, min_size=1, max_size=4))
+def test_whatever_fails_what_comes_out_is_the_whole_answer_of_one_or_an_error(
+    streams: list[tuple[int, type[ModelError] | None]],
+) -> None:
+    async def run() -> None:
+        models = []
+        for n, (said, kind) in enumerate(streams):
+            steps: list[Step] = [*[Say(f"{n} ")] * said, *([] if kind is None else [Fail(kind)])]
+            model = ScriptedModel([steps], f"m{n}", repeat=True)
+            models.append(ResilientModel(model, Retry(max_retries=1, initial_delay=0)))
+        whole = [n for n, (_, kind) in enumerate(streams) if kind in (None, BadRequest)]
+        try:
+            answer = await answer_of(FallbackModel(models))
+        except ModelError as error:
+            assert not whole or isinstance(error, BadRequest)
+        else:
+            assert answer.message.text == f"{whole[0]} " * streams[whole[0]][0]
+
+    trio.run(run)
 
 
 def test_without_models_there_is_nothing_to_ask() -> None:
