@@ -101,12 +101,11 @@ class Actions:
 
     def _explanation(self) -> str:
         """The same for all values of `tool_choice`: what stands at the beginning can be cached."""
-        answer: dict[str, Any] = {"text": "..."} if self._request.output is None else {"output": {}}
         lines = [
             "Reply with one JSON object and nothing else. To call a tool:",
             _line({"action": "NAME", "arguments": {}}),
             "To answer:",
-            _line({"action": self.answer, **answer}),
+            self._answer_line(),
             "Tools:",
         ]
         for tool in self._request.tools:
@@ -114,6 +113,14 @@ class Actions:
         if self._request.output is not None:
             lines.append(f"The output is JSON of this schema: {_line(self._request.output.schema)}")
         return "\n".join(lines)
+
+    def _answer_line(self) -> str:
+        value: dict[str, Any] = {"text": "..."} if self._request.output is None else {"output": {}}
+        return _line({"action": self.answer, **value})
+
+    def _reminder(self) -> str:
+        """After results. Without it, and in other words, the smallest models call the same tool again and again."""
+        return f"\n\nNow answer the question with {self._answer_line()}." if self._request.tools else ""
 
     # What was said before
 
@@ -125,7 +132,7 @@ class Actions:
                     told.append(AssistantMessage(_lines(self._part(part) for part in parts)))
                     continue
                 case ToolMessage(results):
-                    text = "\n".join(map(_result, results))
+                    text = "\n".join(map(_result, results)) + self._reminder()
                 case UserMessage(text):
                     pass
             if told and isinstance(last := told[-1], UserMessage):

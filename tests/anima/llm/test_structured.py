@@ -137,7 +137,10 @@ def test_the_history_becomes_text_in_the_same_form() -> None:
                 Text('\n{"action": "clock", "arguments": "oops"}'),
             ]
         ),
-        UserMessage("add returned: 4\nclock failed: it is broken\n\nWell?"),
+        UserMessage(
+            "add returned: 4\nclock failed: it is broken\n\n"
+            'Now answer the question with {"action": "answer", "text": "..."}.\n\nWell?'
+        ),
         AssistantMessage([Text('{"action": "answer", "text": "It is 4."}')]),
     )
 
