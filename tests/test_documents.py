@@ -15,7 +15,11 @@ import pytest
 
 import anima_supervisors
 from anima.actors import actor_events
-from anima.config import load_tree
+from anima.agents import agent_events
+from anima.config import Tree, load_agent, load_config, notes
+from anima.config._agent_tables import AgentFileTable
+from anima.config._reference import MARK, described, reference
+from anima.config._schema import fields_of, is_table
 from anima.config._tables import SECTIONS
 from anima.hub import hub_events
 from anima_supervisors import Event, events_by_name
@@ -160,8 +164,39 @@ def _configs() -> list[Path]:
 
 
 @pytest.mark.parametrize("file", _configs(), ids=lambda file: file.name)
-def test_every_file_in_configs_is_valid(file: Path) -> None:
-    assert load_tree(file).spec.children
+def test_every_file_in_configs_is_valid_and_begins_with_what_it_shows_and_how_it_is_run(file: Path) -> None:
+    match load_config(file, environ={"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "x"}):
+        case Tree() as tree:
+            assert tree.spec.children
+            assert notes(tree) == []
+        case agent:
+            assert agent.notes == ()
+    header = file.read_text(encoding="utf-8").partition("\n\n[")[0]
+    assert header.startswith("# ")
+    assert f"configs/{file.name}" in header
+
+
+def test_the_reference_of_agent_files_is_that_of_their_tables() -> None:
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8").partition(f"{MARK}\n\n")[2]
+    assert text == reference(), "make it anew: CONTRIBUTING.md says how"
+
+
+def test_every_key_of_an_agent_file_is_described_where_its_table_is() -> None:
+    for table in _tables(AgentFileTable):
+        about, texts = described(table)
+        own = [name for name, kind in fields_of(table).items() if not (table is AgentFileTable and is_table(kind))]
+        assert about
+        assert sorted(texts) == sorted(own), table
+
+
+def _tables(table: type) -> list[type]:
+    return [table, *(one for kind in fields_of(table).values() if is_table(kind) for one in _tables(kind))]
+
+
+def test_the_agent_file_in_the_reference_is_valid(tmp_path: Path) -> None:
+    [text] = blocks("docs/configuration.md", "toml")
+    (tmp_path / "agent.toml").write_text(text, encoding="utf-8")
+    assert load_agent(tmp_path / "agent.toml", environ={}).spec.name == "ada"
 
 
 def test_the_demo_survives_its_crashes_and_stops_in_order(tmp_path: Path) -> None:

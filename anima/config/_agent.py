@@ -224,6 +224,8 @@ class _Build:
         return output
 
     def _note_what_has_no_effect(self, table: AgentFileTable) -> None:
+        if self._home is not None and "home" in self._values.places:
+            self._findings.note("home", "that of the tree is taken")
         for key in ("memory.backend", "think.auto_memory"):
             section, _, name = key.partition(".")
             value = getattr(getattr(table, section), name)

@@ -109,7 +109,7 @@ class LlmTable:
     cool_down: how long a model that has failed is left alone while there is another one
     concurrency: so many requests at once go to its provider and host, from all agents together
     timeouts: how long each stage of a request may take
-    file: the script of the provider `scripted`, the cassette of `replay`
+    file: the script of the provider `scripted`, the cassette of `replay`; others do not use it
     record: a cassette on which its traffic is recorded, for `replay`
     price: what a million of its tokens cost, in US dollars
     """
@@ -234,7 +234,7 @@ class BudgetTable:
     tokens: read and written
     cost: US dollars; of models whose price is known
     calls: of tools
-    seconds: a duration
+    seconds: how long it may take
     """
 
     tokens: Count | None = None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import enum
-import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import attrs
 
 from ._agent_tables import AgentFileTable
 from ._errors import Problem, nearest
+from ._schema import fields_of, is_table, kind_of, setting_paths
 from ._toml import lines_of_keys, parse_path, parse_value, read_toml
 from ._values import Duration
 
@@ -75,14 +75,14 @@ def environment_layers(
     return layers
 
 
-def set_layer(text: str, problems: list[Problem], kind: Callable[[tuple[str, ...]], Any] | None = None) -> Layer | None:
+def set_layer(text: str, problems: list[Problem], kind: Callable[[tuple[str, ...]], Any] = kind_of) -> Layer | None:
     """The layer of one `--set a.b=c`; None, with a problem, if it is not written like that."""
     key, equals, value = text.partition("=")
     path = parse_path(key) if equals else None
     if path is None:
         problems.append(Problem("--set", f"must be KEY=VALUE, like llm.model=NAME, not {text!r}"))
         return None
-    return _layer("--set", path, _typed(value, (kind or kind_of)(path)))
+    return _layer("--set", path, _typed(value, kind(path)))
 
 
 def _layer(origin: str, path: tuple[str, ...], value: Any) -> Layer:
@@ -97,41 +97,6 @@ def _typed(text: str, kind: Any) -> Any:
     if wants_text and text[:1] not in ('"', "'"):
         return text
     return parse_value(text)
-
-
-# What the tables say about keys
-
-
-def fields_of(table: type) -> Mapping[str, Any]:
-    """The kinds of a table's keys. A kind of several is the first of them: None is not told."""
-    attrs.resolve_types(table)
-    return {field.name: _first(field.type) for field in attrs.fields(table)}
-
-
-def is_table(kind: Any) -> bool:
-    """Whether a value of this kind is a table with keys that are known."""
-    return isinstance(kind, type) and attrs.has(kind)
-
-
-def _first(kind: Any) -> Any:
-    return get_args(kind)[0] if get_origin(kind) in (Union, types.UnionType) else kind
-
-
-def kind_of(path: tuple[str, ...]) -> Any:
-    """The kind of the value at a key path; None if it is not known."""
-    kind: Any = AgentFileTable
-    for name in path:
-        kind = fields_of(kind).get(name) if is_table(kind) else None
-    return kind
-
-
-def setting_paths(table: type = AgentFileTable, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all keys that have a value of their own, in order."""
-    for name, kind in fields_of(table).items():
-        if is_table(kind):
-            yield from setting_paths(kind, (*path, name))
-        else:
-            yield (*path, name)
 
 
 # All of them together

@@ -17,10 +17,11 @@ def outline(tree: Tree) -> str:
 
 def notes(tree: Tree) -> list[str]:
     """What is allowed but probably not meant."""
-    return [
+    limits = [
         f"{path}: its backoff waits so long that its restart limit is hardly ever reached"
         for path in unreachable_limits(tree.spec, tree.root)
     ]
+    return [*limits, *(f"{path}: {note}" for path, agent in tree.agents.items() for note in agent.notes)]
 
 
 def _children(spec: SupervisorSpec, indent: str) -> Iterator[str]:

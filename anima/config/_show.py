@@ -12,8 +12,9 @@ import attrs
 from anima.llm import PROVIDERS
 
 from ._agent_tables import AgentFileTable
-from ._layers import Layered, setting_paths
+from ._layers import Layered
 from ._model import BuiltModel
+from ._schema import setting_paths
 from ._secrets import HIDDEN
 from ._toml import as_toml
 

@@ -176,10 +176,32 @@ class ActorTable:
     start_timeout: Duration | None = None
 
 
+@attrs.frozen(kw_only=True)
+class AgentPlaceTable:
+    """`[agents.NAME]`: an agent, from the file `config`, from sections that stand here, or both: these come first."""
+
+    config: Path | None = None
+    agent: Mapping[str, Any] = attrs.field(factory=dict)
+    llm: Mapping[str, Any] = attrs.field(factory=dict)
+    tools: Mapping[str, Any] = attrs.field(factory=dict)
+    think: Mapping[str, Any] = attrs.field(factory=dict)
+    budget: Mapping[str, Any] = attrs.field(factory=dict)
+    retry: Mapping[str, Any] = attrs.field(factory=dict)
+    memory: Mapping[str, Any] = attrs.field(factory=dict)
+    observe: Mapping[str, Any] = attrs.field(factory=dict)
+    mailbox: MailboxTable | None = None
+    attempts: int | None = None
+    restart: Restart = Restart.PERMANENT
+    shutdown: StopPolicy = After(10.0)
+    significant: bool = False
+    start_timeout: Duration | None = None
+
+
 #: The sections of a tree file that hold children, and what stands in each. Later floors add theirs.
 SECTIONS: Mapping[str, type] = {
     "supervisors": SupervisorTable,
     "tasks": TaskTable,
     "processes": ProcessTable,
     "actors": ActorTable,
+    "agents": AgentPlaceTable,
 }

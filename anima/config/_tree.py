@@ -2,88 +2,90 @@
 
 from __future__ import annotations
 
-import re
-import sys
+import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from anima.actors import Actor, ActorSpec, PoolSpec, Stop
-from anima.hub import BadTopic
-from anima_supervisors import (
-    Alive,
-    BadSpec,
-    ChildSpec,
-    OutputLine,
-    Probe,
-    Ready,
-    SupervisorSpec,
-    TcpPort,
-    process_child,
-)
+from anima.agents import Home
+from anima_supervisors import ChildSpec, SupervisorSpec
 
+from ._agent import AgentFile
+from ._agents import TreeAgents, agents_of, settled
 from ._errors import ConfigError, Problem, nearest
-from ._http import HttpOk
+from ._faults import Faults
+from ._processes import Processes
 from ._starts import find_actor, find_start, put_on_path
-from ._tables import (
-    SECTIONS,
-    ActorTable,
-    AliveTable,
-    BackoffTable,
-    MailboxTable,
-    ProcessTable,
-    ReadyTable,
-    SupervisorTable,
-    TaskTable,
-)
-from ._toml import read_toml
+from ._tables import SECTIONS, ActorTable, AgentPlaceTable, ProcessTable, SupervisorTable, TaskTable
+from ._toml import lines_of_keys, read_toml
+from ._tree_sets import TreeSets
 from ._values import structure
-
-T = TypeVar("T")
 
 VERSION = 1
 
 
 @attrs.frozen
 class Tree:
-    """A tree that can be started: the name and the spec of its root."""
+    """A tree that can be started: the name and the spec of its root.
+
+    One with `agents` needs a home for them: it is `in_home(home)` that is started then. `spec` is for looking at it.
+    """
 
     file: Path
     root: str
     spec: SupervisorSpec
+    #: by their paths, like `home/newsroom/ada`
+    agents: Mapping[str, AgentFile] = attrs.field(factory=dict)
+    #: the folder in which they keep what is theirs
+    home: Path = Path(".anima")
+
+    def in_home(self, home: Home) -> SupervisorSpec:
+        """The spec of the root, its agents living in `home`."""
+        return settled(self.spec, home) if self.agents else self.spec
 
 
-def load_tree(file: Path) -> Tree:
+def load_tree(file: Path, *, sets: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Tree:
     """Read, check and build a tree file. Imports the modules of its tasks; starts nothing.
 
-    Blocks: reads the file and runs imports. Raises `ConfigError` with everything that is wrong.
+    `sets` (each `KEY=VALUE`) come before the file; for agents also before `environ` (by default our own), which comes
+    before their files. Blocks: reads files and runs imports. Raises `ConfigError` with everything that is wrong.
     """
-    data, _ = read_toml(file)
+    data, text = read_toml(file)
     put_on_path(file.parent)
-    build = _Build(file, data)
+    environ = os.environ if environ is None else environ
+    settings = TreeSets(sets, data)
+    build = _Build(file, settings.data, lines_of_keys(text), settings, environ)
     spec = build.tree()
-    if build.problems or spec is None:
-        raise ConfigError(file, build.problems)
-    return Tree(file, build.root, spec)
+    problems = [settings.told(problem) for problem in [*settings.problems, *build.faults.problems]]
+    if problems or spec is None:
+        raise ConfigError(file, [attrs.evolve(one, file=None) if one.file == file else one for one in problems])
+    return Tree(file, build.root, spec, agents_of(spec, build.root), build.home)
 
 
 class _Build:
     """One walk over a tree file, collecting all its problems."""
 
-    def __init__(self, file: Path, data: Mapping[str, Any]) -> None:
-        self.folder = file.parent
+    def __init__(
+        self,
+        file: Path,
+        data: Mapping[str, Any],
+        lines: Mapping[str, int],
+        settings: TreeSets,
+        environ: Mapping[str, str],
+    ) -> None:
         self.data = data
-        self.problems: list[Problem] = []
+        self.faults = Faults()
+        self.home = self._home(file.parent, environ)
+        self.processes = Processes(file.parent, self.faults)
+        self.agents = TreeAgents(file, lines, self.home, environ, settings.layers, self.faults)
         self.root = ""
         #: all names, with the key of their table; and the tables that could be read
         self.keys: dict[str, str] = {}
         self.tables: dict[str, Any] = {}
-
-    def problem(self, key: str, what: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(key, what, hint))
 
     def tree(self) -> SupervisorSpec | None:
         self._read_top()
@@ -98,34 +100,43 @@ class _Build:
 
     # Reading
 
+    def _home(self, folder: Path, environ: Mapping[str, str]) -> Path:
+        """The folder of the agents: from `--set` or the environment (relative to where we are), or from the file."""
+        value = self.data.get("home", ".anima")
+        path = structure(value, Path, "home", self.faults.problems) or Path(".anima")
+        if "ANIMA_HOME" in environ:
+            return Path.cwd() / environ["ANIMA_HOME"]
+        return folder / path
+
     def _read_top(self) -> None:
-        for key in self.data.keys() - {"version", "root", *SECTIONS}:
-            self.problem(key, "unknown key", nearest(key, ["version", "root", *SECTIONS]))
+        valid = ["version", "root", "home", *SECTIONS]
+        for key in sorted(self.data.keys() - {*valid}):
+            self.faults.problem(key, "unknown key", nearest(key, valid))
         version = self.data.get("version")
         if version != VERSION or type(version) is not int:
             what = "is missing" if version is None else f"must be {VERSION}, not {version!r}"
-            self.problem("version", what, f"write version = {VERSION}")
+            self.faults.problem("version", what, f"write version = {VERSION}")
         root = self.data.get("root")
         if root is None:
-            self.problem("root", "is missing", 'name the supervisor at the top: root = "NAME"')
+            self.faults.problem("root", "is missing", 'name the supervisor at the top: root = "NAME"')
         elif not isinstance(root, str) or not root:
-            self.problem("root", f"must be the name of a supervisor, not {root!r}")
+            self.faults.problem("root", f"must be the name of a supervisor, not {root!r}")
         else:
             self.root = root
 
     def _read_section(self, section: str, kind: type) -> None:
         tables = self.data.get(section, {})
         if not isinstance(tables, dict):
-            self.problem(section, f"must be tables, [{section}.NAME], not {tables!r}")
+            self.faults.problem(section, f"must be tables, [{section}.NAME], not {tables!r}")
             return
         for name, table in tables.items():
             key = f"{section}.{name}"
             if name in self.keys:
-                self.problem(key, f"the name is used twice: it is {self.keys[name]} too")
+                self.faults.problem(key, f"the name is used twice: it is {self.keys[name]} too")
                 continue
             self.keys[name] = key
             if not name or "/" in name or not name.isprintable():
-                self.problem(ascii(key)[1:-1], "a name can be printed, is not empty and has no '/'")
+                self.faults.problem(ascii(key)[1:-1], "a name can be printed, is not empty and has no '/'")
                 continue
             read = self._read_table(table, kind, key)
             if read is not None:
@@ -135,7 +146,7 @@ class _Build:
         """The table; where it has wrong values as if they were not there, so that the rest of it is checked as well."""
         found: list[Problem] = []
         read = structure(table, kind, key, found)
-        self.problems += found
+        self.faults.problems.extend(found)
         if read is None and isinstance(table, dict):
             wrong = {problem.key.removeprefix(f"{key}.").partition(".")[0].partition("[")[0] for problem in found}
             read = structure({name: value for name, value in table.items() if name not in wrong}, kind, key, [])
@@ -144,7 +155,7 @@ class _Build:
     def _check_names(self) -> None:
         supervisors = [name for name, key in self.keys.items() if key == f"supervisors.{name}"]
         if self.root and self.root not in supervisors:
-            self.problem("root", f"there is no [supervisors.{self.root}]", nearest(self.root, supervisors))
+            self.faults.problem("root", f"there is no [supervisors.{self.root}]", nearest(self.root, supervisors))
             self.root = ""
         parents: dict[str, str] = {}
         for name, table in self.tables.items():
@@ -152,14 +163,14 @@ class _Build:
                 self._check_children(f"{self.keys[name]}.children", table.children, parents)
         above = {"restart", "shutdown", "significant"} & self._given(self.root)
         for key in sorted(above):
-            self.problem(f"supervisors.{self.root}.{key}", "is for a parent to look at, and the root has none")
+            self.faults.problem(f"supervisors.{self.root}.{key}", "is for a parent to look at, and the root has none")
         if self.root in parents:
-            self.problem("root", f"{self.root!r} is the root and a child, in {parents[self.root]}")
+            self.faults.problem("root", f"{self.root!r} is the root and a child, in {parents[self.root]}")
         unread = self.keys.keys() - self.tables.keys()
         broken = any(self.keys[name].startswith("supervisors.") for name in unread)  # it may name anything
         for name, key in self.keys.items():
             if name not in parents and name != self.root and self.root and not broken:
-                self.problem(key, "is never used: no supervisor has it among its children")
+                self.faults.problem(key, "is never used: no supervisor has it among its children")
         self._check_cycles()
 
     def _given(self, supervisor: str) -> set[str]:
@@ -171,11 +182,11 @@ class _Build:
     def _check_children(self, key: str, children: tuple[str, ...], parents: dict[str, str]) -> None:
         for name, count in Counter(children).items():
             if count > 1:
-                self.problem(key, f"{name!r} is named twice")
+                self.faults.problem(key, f"{name!r} is named twice")
             if name not in self.keys:
-                self.problem(key, f"there is no {name!r}", nearest(name, self.keys))
+                self.faults.problem(key, f"there is no {name!r}", nearest(name, self.keys))
             elif name in parents:
-                self.problem(key, f"{name!r} is a child already, in {parents[name]}")
+                self.faults.problem(key, f"{name!r} is a child already, in {parents[name]}")
             else:
                 parents[name] = key
 
@@ -186,7 +197,7 @@ class _Build:
             table = self.tables.get(name)
             if name in way:
                 circle = " -> ".join([*way[way.index(name) :], name])
-                self.problem(f"{self.keys[name]}.children", f"a circle: {circle}")
+                self.faults.problem(f"{self.keys[name]}.children", f"a circle: {circle}")
                 self.root = ""  # there is no end to building it
             elif name not in done and isinstance(table, SupervisorTable):
                 for child in table.children:
@@ -209,8 +220,8 @@ class _Build:
             if spec is not None:
                 children.append(spec)
         waits = table.backoff
-        backoff = None if waits is None else self._checked(f"{self.keys[name]}.backoff", waits.backoff)
-        return self._checked(
+        backoff = None if waits is None else self.faults.checked(f"{self.keys[name]}.backoff", waits.backoff)
+        return self.faults.checked(
             self.keys[name],
             lambda: SupervisorSpec(
                 strategy=table.strategy,
@@ -226,7 +237,7 @@ class _Build:
         spec = self._supervisor(name, specs)
         if spec is None:
             return None
-        return self._checked(
+        return self.faults.checked(
             self.keys[name],
             lambda: ChildSpec(name, spec, table.restart, shutdown=table.shutdown, significant=table.significant),
         )
@@ -235,10 +246,10 @@ class _Build:
         key = self.keys[name]
         match table:
             case TaskTable():
-                unread = any(problem.key.startswith(f"{key}.args") for problem in self.problems)
+                unread = any(problem.key.startswith(f"{key}.args") for problem in self.faults.problems)
                 args = None if unread else table.args
-                start = find_start(table.start, args, key, self.problems) or _stand_in
-                return self._checked(
+                start = find_start(table.start, args, key, self.faults.problems) or _stand_in
+                return self.faults.checked(
                     key,
                     lambda: ChildSpec(
                         name,
@@ -251,24 +262,26 @@ class _Build:
                     ),
                 )
             case ProcessTable():
-                return self._checked(key, lambda: self._process(name, key, table))
+                return self.faults.checked(key, lambda: self.processes.child(name, key, table))
             case ActorTable():
                 return self._actor(name, key, table)
+            case AgentPlaceTable():
+                return self.agents.child(name, key, table)
             case _:
                 raise AssertionError(f"no child is made from {table!r}")
 
     def _actor(self, name: str, key: str, table: ActorTable) -> ChildSpec | None:
-        unread = any(problem.key.startswith(f"{key}.args") for problem in self.problems)
-        make = find_actor(table.start, None if unread else table.args, key, self.problems)
+        unread = any(problem.key.startswith(f"{key}.args") for problem in self.faults.problems)
+        make = find_actor(table.start, None if unread else table.args, key, self.faults.problems)
         capabilities = [
-            self._checked(f"{key}.capabilities[{number}]", one.capability)
+            self.faults.checked(f"{key}.capabilities[{number}]", one.capability)
             for number, one in enumerate(table.capabilities)
         ]
         topics = [
-            self._checked(f"{key}.subscribe[{number}]", one.listens) for number, one in enumerate(table.subscribe)
+            self.faults.checked(f"{key}.subscribe[{number}]", one.listens) for number, one in enumerate(table.subscribe)
         ]
         box = table.mailbox
-        mailbox = None if box is None else self._checked(f"{key}.mailbox", box.mailbox)
+        mailbox = None if box is None else self.faults.checked(f"{key}.mailbox", box.mailbox)
 
         def build() -> ChildSpec:
             actor = ActorSpec(
@@ -287,86 +300,7 @@ class _Build:
             route = table.route.route()
             return PoolSpec(actor, table.replicas, route, intensity=table.intensity, period=table.period).child()
 
-        return self._checked(key, build)
-
-    def _process(self, name: str, key: str, table: ProcessTable) -> ChildSpec:
-        command = list(table.command)
-        if command[:1] == ["python"]:
-            command[0] = sys.executable
-        return process_child(
-            name,
-            command,
-            ready=None if table.ready is None else self._ready(f"{key}.ready", table.ready),
-            alive=None if table.alive is None else self._alive(f"{key}.alive", table.alive),
-            env=table.env,
-            cwd=self.folder / table.cwd,
-            restart=table.restart,
-            shutdown=table.shutdown,
-            significant=table.significant,
-        )
-
-    def _ready(self, key: str, table: ReadyTable) -> Ready | None:
-        when = self._one(
-            key,
-            {
-                "http": self._http(f"{key}.http", table.http),
-                "port": self._port(f"{key}.port", table.port, table.host),
-                "line": self._line(f"{key}.line", table.line),
-            },
-            table,
-        )
-        return None if when is None else self._checked(key, lambda: Ready(when, table.timeout, table.every))
-
-    def _alive(self, key: str, table: AliveTable) -> Alive | None:
-        http = self._http(f"{key}.http", table.http)
-        probe = self._one(key, {"http": http, "port": self._port(f"{key}.port", table.port, table.host)}, table)
-        if probe is None:
-            return None
-        return self._checked(key, lambda: Alive(probe, table.every, table.timeout, table.failures))
-
-    def _http(self, key: str, url: str | None) -> Probe | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            self.problem(key, f"must be a URL that starts with http:// or https://, not {url!r}")
-        return None if url is None else HttpOk(url)
-
-    def _port(self, key: str, port: int | None, host: str) -> Probe | None:
-        if port is not None and not 0 < port < 65536:
-            self.problem(key, f"must be between 1 and 65535, not {port!r}")
-        return None if port is None else TcpPort(port, host)
-
-    def _line(self, key: str, pattern: str | None) -> OutputLine | None:
-        return None if pattern is None else self._checked(key, lambda: OutputLine(pattern))
-
-    def _one(self, key: str, choices: Mapping[str, Any], table: object) -> Any:
-        """The one probe that the table asks for, if it could be made."""
-        asked = [name for name in choices if getattr(table, name) is not None]
-        if len(asked) != 1:
-            self.problem(key, f"needs exactly one of {', '.join(choices)}")
-            return None
-        return choices[asked[0]]
-
-    def _checked(self, key: str, build: Callable[[], T]) -> T | None:
-        """What `build` makes; or None, with its `BadSpec` as a problem."""
-        try:
-            return build()
-        except BadTopic as error:
-            self.problem(key, str(error))
-            return None
-        except BadSpec as error:
-            own = f"child {key.partition('.')[2]!r}: "  # a spec names its child, which the key does already
-            for fault in error.faults:
-                fault = _ACTORS.sub("", fault.removeprefix(own))
-                section, _, name = key.partition(".")
-                words = fault.removeprefix("backoff ").split(" ", 1)  # most faults begin with the field's name
-                inner = name.rpartition(".")[2] if "." in name else ""
-                table = {"": SECTIONS[section], "mailbox": MailboxTable}.get(inner, BackoffTable)
-                known = words[0] in attrs.fields_dict(table)
-                self.problem(f"{key}.{words[0]}" if known else key, words[-1] if known else fault)
-            return None
-
-
-#: How specs of actors begin to say what is wrong: with whom it is about, which the key says already.
-_ACTORS = re.compile(r"^(actor|pool) '.*?': |^a mailbox's ")
+        return self.faults.checked(key, build)
 
 
 class _StandIn(Actor[Stop]):
