@@ -41,6 +41,7 @@ from ._limits import Limits
 from ._messages import Note, Task, Tick, new_id
 from ._output import BadOutput, Output
 from ._spec import TALK_TOOLS, AgentSpec, OnDoubt, TimerSpec
+from ._talk import NobodyFound, tools_of
 
 __all__ = [
     "AGENT",
@@ -63,6 +64,7 @@ __all__ = [
     "ModelErred",
     "ModelReplied",
     "ModelSource",
+    "NobodyFound",
     "Note",
     "OnDoubt",
     "Output",
@@ -82,4 +84,5 @@ __all__ = [
     "agent_events",
     "new_id",
     "open_home",
+    "tools_of",
 ]

@@ -18,7 +18,7 @@ from anima_tools import Invocation, Toolbox
 from . import _said as said
 from ._answer import Answer
 from ._conversation import read_conversation, read_turn
-from ._events import AgentModelTrouble, AgentTurnBegan, ModelErred, TurnEvent, TurnStarted
+from ._events import AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, TurnEvent, TurnStarted
 from ._home import Home
 from ._messages import Note, Task, Tick
 from ._records import Told, TurnBegan
@@ -29,6 +29,8 @@ from ._turn import Plan, Turn
 
 #: The capability that every agent offers, beside its own: by it agents find each other.
 AGENT = "agent"
+#: Of the time that its asker waits, so much may be spent on waiting for others.
+PATIENCE = 0.9
 #: So many conversations are held in memory; others are read from the journal again.
 REMEMBERED = 32
 
@@ -43,7 +45,8 @@ class Agent(Actor[Task | Note | Tick | Stop]):
 
     ask_timeout: ClassVar[float] = 600.0
     detach: ClassVar[bool] = True
-    attempts: ClassVar[int] = 5
+    #: not above the usual limit of restarts: a task that always crashes it must not take its supervisor with it
+    attempts: ClassVar[int] = 3
     children: ClassVar[DynamicSupervisorSpec] = DynamicSupervisorSpec()
 
     def __init__(self, spec: AgentSpec, home: Home, depth: int = 0) -> None:
@@ -109,12 +112,13 @@ class Agent(Actor[Task | Note | Tick | Stop]):
             answer = await Thinking(turn, self.spec, self._ways(tell)).run(interruptible)
         self._now = None
         self._remember(conversation, turn)
+        tell(TurnDone(id, answer))
         return answer
 
     def _ways(self, tell: Callable[[TurnEvent], None]) -> Ways:
         return Ways(
             model=self._model,
-            price=functools.partial(self.home.cost, self.spec.model),
+            price=self.spec.cost,
             journal=self.home.journal,
             invocation=self._invocation,
             notes=self._notes,
@@ -155,10 +159,10 @@ class Agent(Actor[Task | Note | Tick | Stop]):
 
     @property
     def patience(self) -> float:
-        """How long, in seconds, it can wait for others: as long as somebody waits for it, and its own time lasts."""
+        """How long, in seconds, it can wait for others, and still answer whoever waits for it."""
         asked = self.asked_until - trio.current_time()
         own = self.spec.limits.seconds
-        return max(0.0, min(self.ask_timeout, asked, math.inf if own is None else own))
+        return min(self.ask_timeout, PATIENCE * max(0.0, asked), math.inf if own is None else own)
 
 
 def _words(incident: Incident) -> tuple[str, str]:

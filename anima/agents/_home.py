@@ -10,7 +10,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from anima.llm import IncidentHook, Model, ModelSpec, Usage, open_models
+from anima.llm import IncidentHook, Model, ModelSpec, open_models
 
 from ._journal import Journal, MemoryJournal
 
@@ -20,9 +20,6 @@ class ModelSource(Protocol):
 
     def get(self, spec: ModelSpec, *, on_incident: IncidentHook | None = None) -> Model:
         """The model that `spec` means; `on_incident` hears of retries and the like. Raises `BadSpec`."""
-
-    def cost(self, spec: ModelSpec, usage: Usage) -> float | None:
-        """What this many tokens of it cost, in US dollars; None where its price is not known."""
 
 
 @attrs.define
@@ -61,10 +58,6 @@ class Home:
         thinking.interrupted = True
         thinking.scope.cancel(reason="the turn was interrupted")
         return True
-
-    def cost(self, spec: ModelSpec, usage: Usage) -> float | None:
-        """What this many tokens of a model cost, in US dollars; None where its price is not known."""
-        return self.models.cost(spec, usage)
 
     @contextlib.contextmanager
     def thinking_about(self, turn: str) -> Iterator[Interruptible]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
 
 from anima.hub import Capability
-from anima.llm import ModelSpec
+from anima.llm import Finish, ModelSpec, Price, cost, price_of
 from anima_supervisors import BadSpec
 from anima_tools import Toolbox, Workspace
 
@@ -56,7 +56,8 @@ class AgentSpec:
     `persona` is its system prompt, by default one that says its name. `description` is what other agents see of it, and
     `capabilities` what they find it by. `talk` names the tools, of `TALK_TOOLS`, that it
     may use to talk with other agents; `spawn_depth` how deep the agents may stand that it starts. `parallel_tools` run
-    at once. `context_tokens`: a conversation is compacted when it is longer than half of this. Raises `BadSpec`.
+    at once. `context_tokens`: a conversation is compacted when it is longer than half of this.
+    `prices`, by the beginning of a model's name, come before those that are known. Raises `BadSpec`.
     """
 
     name: str
@@ -75,6 +76,7 @@ class AgentSpec:
     parallel_tools: int = 8
     context_tokens: int = 32_000
     timers: tuple[TimerSpec, ...] = ()
+    prices: Mapping[str, Price] = attrs.field(factory=dict)
     on_doubt: OnDoubt = OnDoubt.TELL
     spawn_depth: int = 2
 
@@ -89,6 +91,11 @@ class AgentSpec:
         for name in ("repeat_limit", "corrections", "spawn_depth"):
             if not getattr(self, name) >= 0:
                 raise BadSpec(f"agent {self.name!r}: {name} must be 0 or more, not {getattr(self, name)!r}")
+
+    def cost(self, finish: Finish) -> float | None:
+        """What an answer cost, in US dollars; None where the price of who gave it is not known."""
+        answered = ModelSpec(provider=finish.provider or self.model.provider, model=finish.model or self.model.model)
+        return cost(finish.usage, price_of(answered, self.prices))
 
     @property
     def system(self) -> str:

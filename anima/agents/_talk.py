@@ -15,6 +15,7 @@ from anima_supervisors import ChildAlreadyPresent, ChildAlreadyStarted
 from anima_tools import Effect, Invocation, Tool, ToolError, tool
 
 from ._messages import Note, Task
+from ._spec import AgentSpec
 
 if TYPE_CHECKING:
     from ._agent import Agent
@@ -30,22 +31,37 @@ class NobodyFound(ToolError):
 
 
 def talk_tools(agent: Agent) -> list[Tool]:
-    """The tools of `agent.spec.talk`."""
-    talk = _Talk(agent)
+    """The tools of `agent.spec.talk`, at work for `agent`."""
+    return [one for one in _made(_Talk(agent), agent.depth, agent.spec) if one.name in agent.spec.talk]
+
+
+def tools_of(spec: AgentSpec) -> list[Tool]:
+    """All tools that an agent has, to be looked at: those by which it would talk work for nobody."""
+    talk = _made(_Talk(None), 0, spec)
+    return [*spec.toolbox, *(one for one in talk if one.name in spec.talk)]
+
+
+def _made(talk: _Talk, depth: int, spec: AgentSpec) -> list[Tool]:
     made = [
         tool(talk.find_agents, effect=Effect.PURE),
         tool(talk.ask_agent, effect=Effect.IDEMPOTENT, deadline=WAITING),
         tool(talk.tell_agent, effect=Effect.IDEMPOTENT),
         tool(talk.publish, effect=Effect.IDEMPOTENT),
     ]
-    if agent.depth < agent.spec.spawn_depth:
+    if depth < spec.spawn_depth:
         made.append(tool(talk.spawn_agent, effect=Effect.IDEMPOTENT))
-    return [one for one in made if one.name in agent.spec.talk]
+    return made
 
 
 class _Talk:
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
+    def __init__(self, agent: Agent | None) -> None:
+        self._for = agent
+
+    @property
+    def _agent(self) -> Agent:
+        if self._for is None:
+            raise ToolError("this tool belongs to no agent")
+        return self._for
 
     @property
     def _hub(self) -> Hub:

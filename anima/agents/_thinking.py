@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import trio
 
-from anima.llm import Assembly, Model, ModelAnswer, ModelError, ModelRequest, ReasoningDelta, Reset, TextDelta
+from anima.llm import Assembly, Finish, Model, ModelAnswer, ModelError, ModelRequest, ReasoningDelta, Reset, TextDelta
 from anima_tools import Effect, Invocation, ToolResult
 
 from . import _said as said
@@ -31,7 +31,6 @@ from ._events import (
     TextStreamed,
     ToolBegun,
     ToolDone,
-    TurnDone,
     TurnEvent,
 )
 from ._home import Interruptible
@@ -61,7 +60,7 @@ class Ways:
     """How a turn reaches the world: all that it needs and does not own."""
 
     model: Model
-    price: Callable[[Any], float | None]
+    price: Callable[[Finish], float | None]
     journal: Journal
     invocation: Callable[[str], Invocation]
     notes: Callable[[], list[Told]]
@@ -154,7 +153,7 @@ class Thinking:
             self._ways.emit(AgentModelCalled, **facts, error=text)
             return
         usage = answer.finish.usage
-        cost = self._ways.price(usage)
+        cost = self._ways.price(answer.finish)
         await self._record(
             ModelAnswered(
                 step=action.step, message=answer.message, finish=answer.finish, cost=cost, seconds=self._seconds
@@ -195,7 +194,7 @@ class Thinking:
                 # Without a summary the beginning is left out: the turn goes on all the same.
                 answer = await self._summarize(action.request)
                 compacted = attrs.evolve(compacted, summary=answer.message.text, finish=answer.finish)
-                compacted = attrs.evolve(compacted, cost=self._ways.price(answer.finish.usage))
+                compacted = attrs.evolve(compacted, cost=self._ways.price(answer.finish))
         await self._record(attrs.evolve(compacted, seconds=self._seconds))
 
     async def _summarize(self, request: ModelRequest) -> ModelAnswer:
@@ -275,7 +274,6 @@ class Thinking:
             cost=turn.cost,
             error=action.error,
         )
-        self._ways.tell(TurnDone(turn.id, self._answer()))
 
     def _answer(self) -> Answer:
         turn = self._turn

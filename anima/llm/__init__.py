@@ -50,7 +50,6 @@ from ._messages import (
 )
 from ._models import PROVIDERS, Models, Provider, complete, open_models
 from ._openai import OpenAIModel
-from ._prices import PRICES, Price, cost, price_of
 from ._prices import FREE, PRICES, Price, cost, price_of
 from ._replay import RecordingModel, ReplayModel
 from ._request import (
@@ -65,6 +64,7 @@ from ._request import (
     TextDelta,
     ToolCallDelta,
     ToolChoice,
+    ToolSpec,
     Usage,
 )
 from ._resilient import ResilientModel
@@ -75,6 +75,7 @@ from ._structured import StructuredTools
 __all__ = [
     "FREE",
     "NO_RESULT",
+    "PRICES",
     "PROVIDERS",
     "AnthropicModel",
     "Assembly",
@@ -106,6 +107,7 @@ __all__ = [
     "OpenAIModel",
     "OutputSchema",
     "Part",
+    "Price",
     "Provider",
     "QuotaExceeded",
     "RateLimited",
@@ -127,12 +129,15 @@ __all__ = [
     "ToolChoice",
     "ToolMessage",
     "ToolProtocol",
+    "ToolSpec",
     "Usage",
     "UserMessage",
     "complete",
+    "cost",
     "load_script",
     "make_client",
     "mended",
     "open_client",
     "open_models",
+    "price_of",
 ]

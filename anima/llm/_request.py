@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from anima_tools import ToolSpec
+from anima_tools import ToolSpec as ToolSpec
 
 from ._messages import Message
 

@@ -83,6 +83,10 @@ class Retry:
             raise BadSpec(f"exponential_base must be 1 or more, not {self.exponential_base!r}")
 
 
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
 @attrs.frozen(kw_only=True)
 class ModelSpec:
     """One model and how to ask it. What is None is what the provider says.
@@ -105,8 +109,8 @@ class ModelSpec:
     fallback: tuple[ModelSpec, ...] = ()
     cool_down: float = 30.0
     concurrency: int = 8
-    file: Path | None = None
-    record: Path | None = None
+    file: Path | None = attrs.field(default=None, converter=_path)
+    record: Path | None = attrs.field(default=None, converter=_path)
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 import attrs
 
 from anima.actors import DeadLettered
+from anima.agents import AgentModelCalled, AgentModelTrouble, AgentToolCalled, AgentTurnBegan, AgentTurnEnded
 from anima.hub import SubscriberSlow
 from anima_supervisors import (
     AutoShutdownTriggered,
@@ -112,9 +113,29 @@ class Lines:
                 return Line("WARNING", f"{who} dead letter ({event.reason}): {event.message}{sender}{error}")
             case SubscriberSlow():
                 return Line("WARNING", f"{who} is too slow for {event.topic} ({event.pattern}): its mailbox is full")
+            case AgentTurnBegan():
+                return Line("INFO", f"{who} {'goes on with' if event.resumed else 'takes up'} turn {event.turn}")
+            case AgentModelCalled():
+                return self._model_called(who, event)
+            case AgentModelTrouble():
+                return Line("WARNING", f"{who} {event.model}: {event.what}")
+            case AgentToolCalled():
+                word = "failed" if event.failed else "done"
+                return Line("DEBUG", f"{who} step {event.step}: {event.tool} {word} in {event.seconds:.2f} s")
+            case AgentTurnEnded():
+                cost = "" if event.cost is None else f", ${event.cost:.4f}"
+                error = f": {event.error}" if event.error else ""
+                what = f"{event.steps} steps, {event.input_tokens} + {event.output_tokens} tokens{cost}"
+                return Line("INFO", f"{who} ended turn {event.turn} ({event.stop_reason}, {what}){error}")
             case _:
                 fields = ", ".join(f"{name}={safe_repr(value)}" for name, value in event.fields().items())
                 return Line("INFO", f"{who} {event.name} {fields}".rstrip())
+
+    def _model_called(self, who: str, event: AgentModelCalled) -> Line:
+        if event.error is not None:
+            return Line("WARNING", f"{who} step {event.step}: {event.error}")
+        tokens = f"{event.input_tokens} + {event.output_tokens} tokens"
+        return Line("DEBUG", f"{who} step {event.step}: {event.model} answered in {event.seconds:.2f} s, {tokens}")
 
     def _exited(self, who: str, event: Exited) -> Line:
         after = f"after {event.uptime:.1f} s"

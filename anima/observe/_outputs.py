@@ -40,13 +40,16 @@ class JsonLines:
 
 
 class Log:
-    """Writes each event as a line for people or, with `json_format`, as its record. `verbose`: debug lines too."""
+    """Writes each event as a line for people or, with `json_format`, as its record.
 
-    def __init__(self, stream: TextIO = sys.stderr, *, verbose: bool = False, json_format: bool = False) -> None:
+    `level` is the least that is written: "INFO", or "DEBUG", "WARNING".
+    """
+
+    def __init__(self, stream: TextIO = sys.stderr, *, level: str = "INFO", json_format: bool = False) -> None:
         self._lines = Lines()
-        self._verbose = verbose
+        self._hidden = _BELOW[level]
         self._stream = stream
-        self._logger = None if json_format else _logger(self._write, verbose=verbose, colour=stream.isatty())
+        self._logger = None if json_format else _logger(self._write, level, colour=stream.isatty())
         self.print: Callable[[str], Any] | None = None  # set by a live view, above which the log scrolls
 
     def _write(self, text: str) -> None:
@@ -61,7 +64,7 @@ class Log:
         line = self._lines.line(event)
         if self._logger is not None:
             self._logger.log(line.level, "{}", line.text if line.detail is None else f"{line.text}\n{line.detail}")
-        elif self._verbose or line.level != "DEBUG":
+        elif line.level not in self._hidden:
             traceback = {} if line.detail is None else {"traceback": line.detail}
             self._write(json.dumps({"level": line.level, **record(event), **traceback}) + "\n")
 
@@ -72,13 +75,17 @@ class Log:
         self._write(f"{text}\n")
 
 
-def _logger(write: Callable[[str], None], *, verbose: bool, colour: bool) -> loguru.Logger:
+#: The levels that are hidden at each level.
+_BELOW = {"DEBUG": (), "INFO": ("DEBUG",), "WARNING": ("DEBUG", "INFO")}
+
+
+def _logger(write: Callable[[str], None], level: str, *, colour: bool) -> loguru.Logger:
     from loguru import logger
 
     logger.remove()
     logger.add(
         write,
-        level="DEBUG" if verbose else "INFO",
+        level=level,
         format="<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> {message}",
         colorize=colour,
         backtrace=False,

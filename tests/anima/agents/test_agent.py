@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import AskTimeout, open_system
+from anima.actors import AskFailed, AskTimeout, open_system
 from anima.agents import (
     TURN_EVENTS,
     Agent,
@@ -28,7 +28,7 @@ from anima.agents import (
     TurnStarted,
 )
 from anima.agents._records import ToolAnswered, ToolCalled
-from anima.llm import ModelRequest, NetworkFailed, ToolMessage, UserMessage
+from anima.llm import ModelRequest, ModelSpec, NetworkFailed, Price, ToolMessage, UserMessage
 from anima.testing import Call, Fail, Say, ScriptedModel, Wait
 from anima_supervisors import Inline
 from anima_supervisors.testing import kill
@@ -55,11 +55,13 @@ TOOLS = Toolbox([double, slow])
 async def test_an_agent_uses_its_tools_and_answers() -> None:
     home = home_with([[Say("Let me see."), Call("double", {"number": 21})], "It is 42."])
     async with open_system() as system:
-        ada = await system.spawn("ada", Agent, spec(toolbox=TOOLS), home)
+        prices = {"scripted": Price(1_000_000, 0)}
+        me = spec(toolbox=TOOLS, prices=prices, model=ModelSpec(provider="scripted", model="scripted"))
+        ada = await system.spawn("ada", Agent, me, home)
         answer = await ada.ask(Task("What is twice 21?"))
     assert (answer.text, answer.stop_reason) == ("It is 42.", StopReason.END_TURN)
     assert answer.steps == 3
-    assert answer.cost == 0.02
+    assert answer.cost == answer.usage.input_tokens > 0
     last = model_of(home).requests[1].messages[-1]
     assert isinstance(last, ToolMessage)
     assert last.results[0].content == "42"
@@ -266,6 +268,27 @@ async def test_an_agent_that_crashes_goes_on_with_the_same_turn_and_its_asker_ne
         answer = await ada.ask(Task("go"))
     assert answer.text == "It is done."
     assert len(model_of(home).requests) == 2
+
+
+class Broken(ScriptedModel):
+    """Has a bug that one of the tasks brings out."""
+
+    async def stream(self, request: ModelRequest) -> Any:
+        if "poison" in str(request.messages[-1]):
+            raise ZeroDivisionError("a bug")
+        async for event in super().stream(request):
+            yield event
+
+
+async def test_a_task_that_crashes_it_every_time_is_put_aside_and_the_agent_goes_on() -> None:
+    home = home_with(Broken(["fine"]))
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, spec(), home)
+        with pytest.raises(AskFailed) as failed:
+            await ada.ask(Task("poison"))
+        assert isinstance(failed.value.__cause__, ZeroDivisionError)
+        assert [letter.attempts for letter in system.dead_letters] == [Agent.attempts]
+        assert (await ada.ask(Task("bread"))).text == "fine"
 
 
 async def killed_while_a_tool_runs(effect: Effect, **fields: Any) -> tuple[Answer, int, list[Any]]:
