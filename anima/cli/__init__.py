@@ -11,6 +11,10 @@ from anima import __version__
 
 #: Each command with its module, whose function of the same name it is, and its line in the help.
 COMMANDS = {
+    "chat": ("anima.cli._chat", "Talk with an agent."),
+    "config": ("anima.cli._config", "Look at a configuration without running it."),
+    "init": ("anima.cli._init", "Write a small project that runs at once."),
+    "run": ("anima.cli._run", "Give an agent a task and print its answer."),
     "supervise": ("anima.cli._supervise", "Run a supervision tree from a TOML file."),
 }
 

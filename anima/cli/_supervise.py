@@ -12,6 +12,7 @@ import click
 import trio
 
 from anima.actors import open_system
+from anima.agents import open_home
 from anima.config import BadValue, ConfigError, Tree, load_tree, notes, outline, parse_duration
 from anima.observe import JsonLines, LiveView, Log, Summary
 from anima_supervisors import Event, Supervisor, SupervisorError, describe, leaves
@@ -71,7 +72,7 @@ def supervise(
         _check(tree)
         return
     stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- for as long as we live
-    log = Log(stderr, verbose=verbose, json_format=log_format == "json")
+    log = Log(stderr, level="DEBUG" if verbose else "INFO", json_format=log_format == "json")
     run = _Run(tree, seconds, writer, log)
     status = trio.run(run.main)
     run.interrupts.leave_trio()
@@ -134,7 +135,12 @@ class _Run:
 
     async def _supervise(self) -> None:
         tree = self._tree
-        async with open_system(tree.spec, name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS) as system:
+        async with (
+            open_home() as home,
+            open_system(
+                tree.in_home(home), name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS
+            ) as system,
+        ):
             supervisor = self._supervisor = system.supervisor
             # The end of the tree cancels this block, so the view lives through the stop.
             while True:

@@ -1,0 +1,176 @@
+"""A turn on the terminal: the answer on stdout as it comes, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from anima.agents import (
+    Answer,
+    ModelAsked,
+    ModelErred,
+    ModelReplied,
+    TextReset,
+    TextStreamed,
+    ToolBegun,
+    ToolDone,
+    TurnEvent,
+    TurnStarted,
+)
+
+#: Arguments and results are shown in one line of at most so many characters.
+SHOWN = 160
+
+
+class Printer:
+    """Prints the events of turns. Called in one thread at a time; blocks while the terminal is paused.
+
+    `stream`: the text is printed as it comes. `verbose`: so are steps, tools, tokens and costs.
+    """
+
+    def __init__(self, *, stream: bool, verbose: bool) -> None:
+        self._stream = stream
+        self._verbose = verbose
+        self._step_text = ""
+        self._open_line = False
+        #: what happened, a table for each step, for `--json`
+        self.steps: list[dict[str, Any]] = []
+
+    def show(self, events: list[TurnEvent]) -> None:
+        """Print what has happened."""
+        for event in events:
+            self._one(event)
+        _flush()
+
+    def _one(self, event: TurnEvent) -> None:
+        match event:
+            case TextStreamed(_, text):
+                self._step_text += text
+                if self._stream:
+                    self._write(text)
+            case TextReset(_, why):
+                self._note(f"what was said is void, it begins again: {why}")
+                self._step_text = ""
+            case ModelErred(_, error, again) if again:  # without it, the end of the turn says so
+                self._note(f"{error} ({again})")
+            case TurnStarted(resumed=True):
+                self._note("going on with a turn that was cut off")
+            case ModelAsked(_, step, model):
+                self._step_text = ""
+                self._detail(f"step {step}: asking {model}")
+            case ModelReplied():
+                self._replied(event)
+            case ToolBegun(_, step, tool, arguments):
+                self._detail(f"step {step}: {tool} {one_line(arguments)}")
+            case ToolDone(_, step, tool, failed, content, seconds):
+                word = "failed" if failed else "done"
+                self._detail(f"step {step}: {tool} {word} in {seconds:.2f} s: {one_line(content)}")
+                self.steps.append({"step": step, "tool": tool, "failed": failed, "seconds": round(seconds, 3)})
+            case _:
+                pass
+
+    def _replied(self, event: ModelReplied) -> None:
+        usage = event.usage
+        step: dict[str, Any] = {"step": event.step, "model": event.model, "seconds": round(event.seconds, 3)}
+        step |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "cost": event.cost}
+        self.steps.append(step)
+        if self._open_line and not self._step_text.endswith("\n"):
+            self._write("\n")  # the next step begins on a line of its own
+        self._open_line = False
+        cost = "" if event.cost is None else f", ${event.cost:.4f}"
+        tokens = f"{usage.input_tokens} + {usage.output_tokens} tokens"
+        self._detail(f"step {event.step}: {event.model} answered in {event.seconds:.2f} s, {tokens}{cost}")
+
+    def finish(self, answer: Answer) -> None:
+        """Print what is left to be printed of an answer, and, where it is not whole, why."""
+        if not self._stream and answer.text:
+            self._write(answer.text if answer.text.endswith("\n") else f"{answer.text}\n")
+        elif self._stream and answer.text and answer.text != self._step_text:
+            self._note("the best answer so far:")
+            self._write(f"{answer.text}\n")
+        if self._open_line and not answer.text.endswith("\n"):
+            self._write("\n")
+        self._open_line = False
+        if not answer.complete:
+            why = f": {answer.error}" if answer.error else ""
+            self._note(f"ended with {answer.stop_reason.value}{why}")
+        cost = "" if answer.cost is None else f", ${answer.cost:.4f}"
+        self._detail(
+            f"{answer.steps} steps in {answer.seconds:.2f} s,"
+            f" {answer.usage.input_tokens} + {answer.usage.output_tokens} tokens{cost}"
+        )
+        _flush()
+
+    def _write(self, text: str) -> None:
+        _print(sys.stdout, text)
+        if text:
+            self._open_line = not text.endswith("\n")
+
+    def _note(self, text: str) -> None:
+        """Something that everyone wants to know."""
+        if self._open_line:
+            self._write("\n")
+        _print(sys.stderr, f"anima: {text}\n")
+
+    def _detail(self, text: str) -> None:
+        if self._verbose:
+            if self._open_line:
+                self._write("\n")
+            _print(sys.stderr, f"{text}\n")
+
+
+def one_line(text: str) -> str:
+    """A text on one line, without control characters, shortened in its middle."""
+    text = "".join(char if char.isprintable() else " " for char in text)
+    text = " ".join(text.split())
+    if len(text) <= SHOWN:
+        return text
+    half = (SHOWN - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def result_object(answer: Answer, steps: list[dict[str, Any]]) -> str:
+    """The result of `--json`: one object on one line."""
+    usage = answer.usage
+    return json.dumps(
+        {
+            "answer": answer.text,
+            "stop_reason": answer.stop_reason.value,
+            "error": answer.error,
+            "output": _plain(answer.output),
+            "usage": {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cached_tokens": usage.cached_tokens,
+                "reasoning_tokens": usage.reasoning_tokens,
+                "cost": answer.cost,
+            },
+            "steps": sorted(steps, key=lambda step: step["step"]),
+            "seconds": round(answer.seconds, 3),
+            "run": answer.turn,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _plain(output: object) -> object:
+    if output is None:
+        return None
+    import msgspec
+
+    return json.loads(msgspec.json.encode(output))
+
+
+def _print(stream: Any, text: str) -> None:
+    """Also where the terminal's encoding lacks a character, or a model has sent half a surrogate pair."""
+    if stream is None:
+        return
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()

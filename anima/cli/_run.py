@@ -1,0 +1,156 @@
+"""`anima run CONFIG TASK`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import click
+import trio
+
+from anima.actors import ActorError
+from anima.agents import Answer, Task, TurnEvent
+from anima.config import AgentFile, Tree
+from anima.observe import Log
+from anima_supervisors import Event, SupervisorError, describe, leaves
+
+from ._configs import BAD_CONFIGURATION, complain, read_config
+from ._printer import Printer, result_object
+from ._progress import Progress
+from ._session import NoSuchAgent, Session, agent_path, open_session
+from ._signals import INTERRUPTED, Interrupts, leave
+
+ANSWERED, FAILED, AT_A_LIMIT = 0, 1, 3
+#: How long, in seconds, the end of the program waits for a terminal or pipe that takes nothing.
+OUTPUT_SECONDS = 0.7
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
+@click.argument("task")
+@click.option("--agent", metavar="NAME", help="Which agent of a tree is asked: its path, or the end of it.")
+@click.option("-v", "--verbose", is_flag=True, help="Show steps, tools, durations, tokens and costs on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the answer's text.")
+@click.option("--no-stream", is_flag=True, help="Print the final answer alone, when it is there.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the file, like llm.model=gpt-5.")
+def run(
+    file: Path, task: str, agent: str | None, verbose: bool, as_json: bool, no_stream: bool, sets: tuple[str, ...]
+) -> None:
+    """Give the agent of CONFIG a TASK and print its answer; `-` reads the task from standard input.
+
+    CONFIG describes an agent, or a tree of which --agent is asked; the tree stops in order afterwards. The answer is
+    streamed to stdout, everything else goes to stderr. Ctrl-C ends the task with what there is; a second one leaves.
+
+    Exit status: 0 answered, 1 failed, 2 bad configuration, 3 stopped at a limit with a partial answer, 130 interrupted.
+    """
+    config = read_config(file, sets)
+    if isinstance(config, Tree):
+        try:
+            agent_path(config, agent)
+        except NoSuchAgent as error:
+            complain(file, [error])
+    elif agent is not None:
+        complain(file, ["--agent is for trees: this is the file of one agent"])
+    text = _task(task)
+    verbose = verbose or (isinstance(config, AgentFile) and config.verbose)
+    run = _Run(config, agent, text, Printer(stream=not (as_json or no_stream), verbose=verbose), verbose)
+    status = trio.run(run.main)
+    run.interrupts.leave_trio()
+    writing = threading.Thread(target=run.finish, args=(as_json,), daemon=True)
+    writing.start()
+    writing.join(OUTPUT_SECONDS)
+    # Not sys.exit: it would wait for a stream that a paused terminal or a full pipe holds up in another thread.
+    leave(INTERRUPTED if run.interrupts.count else status)
+
+
+def _task(task: str) -> str:
+    if task != "-":
+        text = task
+    elif sys.stdin is None:
+        text = ""
+    else:
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8", "replace")
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+    if not text.strip():
+        click.echo("anima: the task is empty", err=True)
+        sys.exit(BAD_CONFIGURATION)
+    return text
+
+
+class _Run:
+    """One task, from the start of its agent to the exit status."""
+
+    def __init__(self, config: AgentFile | Tree, agent: str | None, text: str, printer: Printer, verbose: bool) -> None:
+        self._config = config
+        self._agent = agent
+        self._task = Task(text)
+        self._printer = printer
+        self._progress = Progress(sys.stderr)
+        self._log = Log(sys.stderr, level="INFO" if verbose else "WARNING")
+        self._scope = trio.CancelScope()
+        self._session: Session | None = None
+        self._answer: Answer | None = None
+        self._error: BaseException | None = None
+        self.interrupts = Interrupts(self._interrupt, self._scope.cancel, self._acknowledge)
+
+    async def main(self) -> int:
+        """The exit status."""
+        self.interrupts.watch()
+        try:
+            with self._scope:
+                async with open_session(self._config, self._agent, self._on_event) as self._session:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._progress.run)
+                        self._answer = await self._session.ask(self._task, self._show)
+                        nursery.cancel_scope.cancel()
+        except BaseException as error:
+            self._error = next((leaf for leaf in leaves(error) if not isinstance(leaf, trio.Cancelled)), None)
+            if self._error is None:
+                raise
+        if isinstance(self._error, SystemExit):
+            return self._error.code if isinstance(self._error.code, int) else FAILED
+        if self._answer is None or self._error is not None:
+            return FAILED
+        if self._answer.complete:
+            return ANSWERED
+        return AT_A_LIMIT if self._answer.stop_reason.at_a_limit else FAILED
+
+    async def _show(self, events: list[TurnEvent]) -> None:
+        self._progress.seen(events)
+        await trio.to_thread.run_sync(self._printer.show, events)
+
+    def _interrupt(self) -> None:
+        """End the turn with what there is; before it has begun, everything."""
+        if self._session is None or not self._session.home.interrupt(self._task.id):
+            self._scope.cancel(reason="interrupted before the turn had begun")
+
+    def _acknowledge(self) -> None:
+        """In a thread of its own: Ctrl-C was heard, whatever holds up the loop."""
+        self._progress.clear()
+        print("\nanima: interrupted; a second Ctrl-C leaves at once", file=sys.stderr, flush=True)
+
+    def _on_event(self, event: Event) -> None:
+        """In the hook's thread."""
+        if not event.name.startswith(("turn.", "model.")):  # the printer says that, from the turn itself
+            self._progress.clear()
+            self._log(event)
+
+    def finish(self, as_json: bool) -> None:
+        """Everything that is written at the end."""
+        self._progress.clear()
+        if self._answer is not None:
+            if as_json:
+                print(result_object(self._answer, self._printer.steps))
+                sys.stdout.flush()
+            else:
+                self._printer.finish(self._answer)
+        match self._error:
+            case None | SystemExit():
+                pass
+            case ActorError() | SupervisorError() as error:
+                print(f"anima: {error}", file=sys.stderr)
+            case error:
+                print(f"anima: ended by {describe(error)}", file=sys.stderr)

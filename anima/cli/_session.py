@@ -1,0 +1,104 @@
+"""An agent that is running and can be given tasks: what `anima run` and `anima chat` have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import trio
+
+from anima.actors import ActorRef, ActorSpec, ActorStopped, Inbox, MailboxSpec, System, open_system
+from anima.agents import TURN_EVENTS, Agent, AgentSpec, Answer, Home, Task, TurnDone, TurnEvent, open_home
+from anima.config import AgentFile, Tree
+from anima_supervisors import Event
+
+#: So many events of a turn may wait for a slow terminal; beyond that some are not shown.
+WAITING_EVENTS = 100_000
+#: After so many seconds a task that holds up the loop is named.
+BLOCKED_SECONDS = 0.5
+#: A tree that was stopped may take so long, where its own bounds are longer.
+GRACE = 5.0
+
+#: Takes the events of a turn as they come, several at once where they come fast.
+Show = Callable[[list[TurnEvent]], Awaitable[None]]
+
+
+class Session:
+    """A running agent, alone or in its tree. Made by `open_session`."""
+
+    def __init__(self, home: Home, system: System, ref: ActorRef[Task], spec: AgentSpec) -> None:
+        self.home = home
+        self.system = system
+        self.ref = ref
+        self.spec = spec
+
+    async def ask(self, task: Task, show: Show) -> Answer:
+        """Give the agent a task and show what happens. Waits for the answer, without limit.
+
+        Raises `AskError` where there is none. Cancelled, the turn is left as it is.
+        """
+        async with self.system.open_inbox(*TURN_EVENTS, mailbox=MailboxSpec(WAITING_EVENTS)) as inbox:
+            heard = Task(task.text, task.conversation, task.id, inbox.ref)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_show_all, inbox, show)
+                return await self.ref.ask(heard, timeout=float("inf"))
+
+
+async def _show_all(inbox: Inbox[TurnEvent], show: Show) -> None:
+    """Show events until the end of the turn was shown."""
+    over = False
+    while not over:
+        events = [await inbox.receive()]
+        with contextlib.suppress(trio.WouldBlock):
+            while True:
+                events.append(inbox.receive_nowait())
+        over = any(isinstance(event, TurnDone) for event in events)
+        await show(events)
+
+
+@contextlib.asynccontextmanager
+async def open_session(
+    config: AgentFile | Tree, agent: str | None, on_event: Callable[[Event], None]
+) -> AsyncIterator[Session]:
+    """Start the agent of a file, or a whole tree, of which `agent` is asked (its path, or the end of it).
+
+    At the end of the block everything is stopped in order. Raises what starting raises, and `ActorStopped` if the agent
+    is gone.
+    """
+    async with open_home() as home:
+        if isinstance(config, Tree):
+            spec, name = config.in_home(home), config.root
+            async with open_system(spec, name=name, on_event=on_event, watchdog=BLOCKED_SECONDS) as system:
+                path = agent_path(config, agent)
+                yield Session(home, system, _alive(system.ref(path, Agent)), config.agents[path].spec)
+        else:
+            async with open_system(on_event=on_event, watchdog=BLOCKED_SECONDS) as system:
+                make = functools.partial(Agent, config.spec, home)
+                ref = await system.spawn(ActorSpec(config.spec.name, make, declares=config.subscribe))
+                yield Session(home, system, ref, config.spec)
+
+
+def _alive(ref: ActorRef[Task]) -> ActorRef[Task]:
+    if ref.ended:
+        raise ActorStopped(ref.path, f"there is no agent at {ref.path} any more")
+    return ref
+
+
+class NoSuchAgent(Exception):
+    """A tree has no agent of this name, or several; the text says which there are."""
+
+
+def agent_path(tree: Tree, agent: str | None) -> str:
+    """The path of the agent that is meant. Without a name it is the only one. Raises `NoSuchAgent`."""
+    paths = sorted(tree.agents)
+    known = ", ".join(paths) or "none"
+    if agent is None:
+        if len(paths) == 1:
+            return paths[0]
+        raise NoSuchAgent(f"say which agent is asked, by --agent NAME; there are: {known}")
+    found = [path for path in paths if path == agent or path.endswith(f"/{agent}")]
+    if len(found) != 1:
+        why = "there is no agent" if not found else "there are several agents"
+        raise NoSuchAgent(f"{why} {agent!r}; there are: {known}")
+    return found[0]
