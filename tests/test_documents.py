@@ -51,12 +51,29 @@ def levelled(text: str) -> list[str]:
     return text.splitlines()
 
 
+def test_the_first_agent_of_the_readme_answers_what_it_shows(tmp_path: Path) -> None:
+    init, ask, *shown = blocks("README.md", "console")[0].splitlines()
+    assert run(["bash", "-c", init.removeprefix("$ ")], tmp_path).returncode == 0
+    ran = run(["bash", "-c", ask.removeprefix("$ ")], tmp_path)
+    assert ran.stdout.splitlines() == shown, ran.stderr
+
+
+def test_the_commands_of_the_readme_name_files_that_are_there_and_agents_that_answer(tmp_path: Path) -> None:
+    lines = [line for block in blocks("README.md", "sh") for line in block.splitlines() if line.startswith("anima ")]
+    assert len(lines) == 3
+    for line in lines:
+        assert (ROOT / line.split()[2]).is_file(), line
+    ran = run(["bash", "-c", next(line for line in lines if "team" in line)], ROOT)
+    assert ran.returncode == 0
+    assert "supervisor starts it again" in ran.stdout
+
+
 def test_the_program_on_the_first_screen_of_the_readme_does_what_it_shows(tmp_path: Path) -> None:
     (tree,) = blocks("README.md", "toml")
     feeds = blocks("README.md", "python")[0]
     (tmp_path / "tree.toml").write_text(tree, encoding="utf-8")
     (tmp_path / "feeds.py").write_text(feeds, encoding="utf-8")
-    command, _, shown = blocks("README.md", "console")[0].partition("\n")
+    command, _, shown = blocks("README.md", "console")[1].partition("\n")
     ran = run(command.removeprefix("$ ").split(), tmp_path)
     assert ran.returncode == 0
     assert levelled(ran.stderr + ran.stdout) == levelled(shown)
@@ -64,7 +81,7 @@ def test_the_program_on_the_first_screen_of_the_readme_does_what_it_shows(tmp_pa
 
 def test_the_service_in_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(blocks("README.md", "python")[1], encoding="utf-8")
-    command, _, shown = blocks("README.md", "console")[1].partition("\n")
+    command, _, shown = blocks("README.md", "console")[2].partition("\n")
     ran = run(command.removeprefix("$ ").split(), tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert levelled(ran.stdout) == levelled(shown)
@@ -72,7 +89,7 @@ def test_the_service_in_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
 
 def test_the_actor_in_the_readme_prints_what_it_shows(tmp_path: Path) -> None:
     (tmp_path / "accounts.py").write_text(blocks("README.md", "python")[2], encoding="utf-8")
-    command, _, shown = blocks("README.md", "console")[2].partition("\n")
+    command, _, shown = blocks("README.md", "console")[3].partition("\n")
     ran = run(command.removeprefix("$ ").split(), tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == shown

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import trio
 
-from anima.actors import Actor, ActorError, ActorRef, Stop, receive
+from anima.actors import Actor, ActorError, ActorRef, Stop, Timer, receive
 from anima.hub import Capability, Hub
 from anima.llm import CircuitClosed, CircuitOpened, FallingBack, Incident, Message, Retrying
 from anima_supervisors import DynamicSupervisorSpec
@@ -22,7 +22,7 @@ from ._events import AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, Tu
 from ._home import Home
 from ._messages import Note, Task, Tick
 from ._records import Told, TurnBegan
-from ._spec import AgentSpec
+from ._spec import AgentSpec, TimerSpec
 from ._talk import talk_tools
 from ._thinking import Thinking, Ways
 from ._turn import Plan, Turn
@@ -67,6 +67,7 @@ class Agent(Actor[Task | Note | Tick | Stop]):
             context_tokens=spec.context_tokens,
         )
         self._conversations: dict[str, tuple[Message, ...]] = {}
+        self._timers: dict[TimerSpec, Timer] = {}
         #: the turn that it thinks about, and who is told
         self._now: tuple[str, Callable[[TurnEvent], None]] | None = None
 
@@ -78,7 +79,7 @@ class Agent(Actor[Task | Note | Tick | Stop]):
         for capability in self.spec.capabilities:
             hub.offer(self.ref, capability)
         for timer in self.spec.timers:
-            self.every(timer.every, Tick(timer.message))
+            self._arm(timer, trio.current_time() + timer.every)
 
     @receive
     async def task(self, task: Task) -> Answer:
@@ -90,7 +91,15 @@ class Agent(Actor[Task | Note | Tick | Stop]):
 
     @receive
     async def tick(self, tick: Tick) -> None:
-        await self._think(f"tick-{self.trace}", tick.text)
+        await self._think(f"tick-{self.trace}", tick.timer.message)
+        self._arm(tick.timer, max(tick.due + tick.timer.every, trio.current_time()))
+
+    def _arm(self, timer: TimerSpec, due: float) -> None:
+        """Set a timer anew. Not before its last tick has been dealt with: slow thoughts make no queue of ticks."""
+        before = self._timers.get(timer)
+        if before is not None:
+            before.cancel()
+        self._timers[timer] = self.after(max(0.0, due - trio.current_time()), Tick(timer, due))
 
     async def _think(
         self, id: str, text: str, conversation: str = "main", listener: ActorRef[TurnEvent] | None = None

@@ -10,6 +10,7 @@ import attrs
 from anima.actors import ActorRef, Request, message
 
 from ._answer import Answer
+from ._spec import TimerSpec
 
 
 def new_id() -> str:
@@ -43,6 +44,7 @@ class Note:
 
 @message
 class Tick:
-    """To an agent, by itself: it is time for what one of its timers says."""
+    """To an agent, by itself: it is time for what `timer` says; `due` was when, on Trio's clock."""
 
-    text: str
+    timer: TimerSpec
+    due: float

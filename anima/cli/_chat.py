@@ -158,7 +158,8 @@ class Background:
             raise KeyboardInterrupt
 
     def _on_event(self, event: Event) -> None:
-        if not event.name.startswith(("turn.", "model.")):
+        ours = self._session is not None and event.path == self._session.ref.path
+        if not (ours and event.name.startswith(("turn.", "model."))):
             self._progress.clear()
             self._log(event)
 

@@ -37,6 +37,11 @@ class Printer:
         #: what happened, a table for each step, for `--json`
         self.steps: list[dict[str, Any]] = []
 
+    def make_room(self) -> None:
+        """Something else is about to be written to the terminal: let it begin on a line of its own."""
+        if self._open_line and all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr)):
+            _print(sys.stderr, "\n")
+
     def show(self, events: list[TurnEvent]) -> None:
         """Print what has happened."""
         for event in events:

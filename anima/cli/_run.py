@@ -134,8 +134,11 @@ class _Run:
 
     def _on_event(self, event: Event) -> None:
         """In the hook's thread."""
-        if not event.name.startswith(("turn.", "model.")):  # the printer says that, from the turn itself
+        # What our own turn does, the printer says, from the turn itself.
+        ours = self._session is not None and event.path == self._session.ref.path
+        if not (ours and event.name.startswith(("turn.", "model."))):
             self._progress.clear()
+            self._printer.make_room()
             self._log(event)
 
     def finish(self, as_json: bool) -> None:

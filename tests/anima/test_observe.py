@@ -20,6 +20,7 @@ from loguru import logger
 from rich.console import Console
 
 from anima.actors import DeadLettered
+from anima.agents import AgentModelCalled, AgentModelTrouble, AgentToolCalled, AgentTurnBegan, AgentTurnEnded
 from anima.hub import SubscriberSlow
 from anima.observe import JsonLines, Lines, Log, Summary, record, timestamp, trimmed
 from anima.observe._drawing import table
@@ -134,6 +135,35 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
         "error": st.none() | any_text,
     },
     SubscriberSlow: {"pattern": any_text, "topic": any_text, "delivered": numbers, "dropped": numbers},
+    AgentTurnBegan: {"turn": any_text, "resumed": st.booleans()},
+    AgentModelCalled: {
+        "turn": any_text,
+        "step": numbers,
+        "model": any_text,
+        "seconds": st.floats(),
+        "input_tokens": numbers,
+        "output_tokens": numbers,
+        "cost": st.none() | st.floats(),
+        "error": st.none() | any_text,
+    },
+    AgentModelTrouble: {"model": any_text, "what": any_text},
+    AgentToolCalled: {
+        "turn": any_text,
+        "step": numbers,
+        "tool": any_text,
+        "seconds": st.floats(),
+        "failed": st.booleans(),
+    },
+    AgentTurnEnded: {
+        "turn": any_text,
+        "stop_reason": any_text,
+        "steps": numbers,
+        "seconds": st.floats(),
+        "input_tokens": numbers,
+        "output_tokens": numbers,
+        "cost": st.none() | st.floats(),
+        "error": st.none() | any_text,
+    },
 }
 events: st.SearchStrategy[Event] = st.sampled_from(list(FIELDS)).flatmap(
     lambda kind: st.builds(
