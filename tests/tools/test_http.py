@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tracemalloc
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,14 @@ async def test_of_a_large_body_the_beginning_is_read(
 
 async def test_a_body_that_unpacks_to_gigabytes_does_not(call: Call, server: Server) -> None:
     server.answers["/"] = ok(gzip.compress(b"a" * 50_000_000), "text/plain", "content-encoding: gzip")
-    result = await call("http", url=server.url())
+    tracemalloc.start()
+    try:
+        result = await call("http", url=server.url())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert result.content.endswith("[the body goes on; only its first 1024 KiB are read]")
+    assert peak < 20_000_000
 
 
 # What does not work

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from anima_tools import Invocation, Toolbox, ToolCall, ToolResult, Workspace, child_environment
+from anima_tools.builtin import _shell
 from anima_tools.builtin._shell import KEPT, Kept
 
 from .conftest import Call
@@ -23,6 +24,7 @@ FORMS = {
     "a child": "(exec 3>{pipe}; echo up >&3; sleep 1000) & wait",
     "a grandchild": "sh -c '(exec 3>{pipe}; echo up >&3; sleep 1000) & wait' & wait",
     "one that ignores signals": "trap '' TERM INT HUP; exec 3>{pipe}; echo up >&3; while :; do sleep 1000; done",
+    "one without environment": "env -i sh -c 'exec 3>{pipe}; echo up >&3; sleep 1000' & wait",
     "one in a session of its own": "setsid sh -c 'exec 3>{pipe}; echo up >&3; sleep 1000' & wait",
     "an orphan in a session of its own": "setsid sh -c '(exec 3>{pipe}; echo up >&3; sleep 1000) & exit' ; sleep 1000",
 }
@@ -135,7 +137,10 @@ async def test_a_command_that_times_out_leaves_nobody(form: str, call: Call, pip
         os.close(reading)
 
 
-async def test_what_a_command_leaves_behind_is_killed_when_it_ends(call: Call, pipe: Path) -> None:
+async def test_what_a_command_leaves_behind_is_killed_when_it_ends(
+    call: Call, pipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_shell, "KILL_SECONDS", 1000.0)  # the end of its output is not waited for in vain
     reading = await opened(pipe)
     try:
         left = f"(exec 3>{pipe}; echo up >&3; echo from behind; sleep 1000) & cat {pipe}.go; echo done"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import attrs
+import msgspec
 import pytest
 import trio
 from hypothesis import given
@@ -252,6 +253,27 @@ def test_a_union_says_all_that_it_takes() -> None:
 )
 def test_what_is_not_json_is_told(text: str) -> None:
     assert "they are not JSON" in faults(everything, text)
+
+
+def test_keys_and_constants_have_their_types() -> None:
+    @tool
+    def price(table: dict[int, float], sign: Literal[0, 1] = 1) -> str:
+        """Price."""
+        return ""
+
+    assert price.check('{"table": {"1": 2}}').values == {"table": {1: 2.0}}
+    assert "sign: expected one of 0, 1, got boolean true" in faults(price, '{"table": {}, "sign": true}')
+    assert "table, a key: expected `int`, got `str`" in faults(price, '{"table": {"a": 2}}')
+
+
+def test_limits_of_numbers_are_told_with_their_place() -> None:
+    @tool
+    def rate(stars: list[Annotated[int, msgspec.Meta(le=5)]]) -> str:
+        """Rate."""
+        return ""
+
+    assert rate.input_schema["properties"]["stars"]["items"] == {"type": "integer", "maximum": 5}
+    assert "stars[1]: expected `int` <= 5" in faults(rate, '{"stars": [1, 6]}')
 
 
 def test_what_is_no_object_is_told() -> None:

@@ -66,8 +66,10 @@ class Signature:
 
 def _fault(name: str, text: str) -> str:
     """A fault that msgspec has found: `Expected ... - at `$.x`` becomes `name.x: expected ...`."""
-    what, _, place = text.partition(" - at `$")
-    return f"{name}{place.rstrip('`')}: {what[:1].lower()}{what[1:]}"
+    what, _, place = text.partition(" - at ")
+    place = place.replace("`", "").replace("key in ", "")
+    where = name + place.removeprefix("$") + (", a key" if "`key` in" in text else "")
+    return f"{where}: {what[:1].lower()}{what[1:]}"
 
 
 def read_signature(function: Callable[..., Any], name: str) -> Signature:
