@@ -217,7 +217,7 @@ class Actor(Generic[M_contra]):
 
     def stop(self, reason: object = None) -> None:
         """End for good when the current message is handled. It is not restarted, whatever its restart type."""
-        self._cell.stop_soon(reason, final=True)
+        self._cell.stop_soon(reason)
 
     def _handler(self, message: object) -> Handler:
         """The handler of a message of a class that its behaviour has not seen yet: a subclass of one that it takes."""

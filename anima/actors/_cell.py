@@ -113,13 +113,18 @@ class Cell(Receiver):
             return True
         if kind is Stop and dispatch.takes_stop:
             if not self.ended:
-                self.stop_soon("told to stop", final=True)
+                self.stop_soon("told to stop")
             return False
         raise NotAccepted(self.path, kind, dispatch.names)
 
-    def stop_soon(self, reason: object = None, *, final: bool, incarnation: object = None) -> None:
-        """The actor is to end when it has finished the message that it handles; or only that incarnation of it."""
-        self.tell_reserved(StopSignal(reason, final, incarnation))
+    def stop_soon(self, reason: object = None) -> None:
+        """The actor is to end for good when it has finished the message that it handles."""
+        self.tell_reserved(StopSignal(reason, True, None))
+
+    def asked_to_stop(self) -> None:
+        """The supervisor wants its present incarnation to end."""
+        if self.handle is not None:
+            self.tell_reserved(StopSignal(None, False, self.handle))
 
     def tell_later(self, seconds: float, period: float | None, message: object) -> Timer:
         """Have it told `message` by itself, as long as this incarnation lives. Raises `NotAccepted`."""

@@ -34,6 +34,8 @@ CRASHED_SECONDS = 5.0
 class ActorStart:
     """The start callable of an actor's child. Its first actor may have been made already."""
 
+    __slots__ = ("_first", "_pool", "_spec")
+
     def __init__(self, spec: ActorSpec[Any], pool: PoolSpec[Any] | None, first: Actor[Any] | None = None) -> None:
         self._spec = spec
         self._pool = pool
@@ -54,7 +56,7 @@ class ActorStart:
                 cell.idle()  # what it has sent is no part of what comes
             cell.up()
             task_status.started(cell.ref)
-            stop.call_when_set(lambda: cell.stop_soon(final=False, incarnation=handle))
+            stop.call_when_set(cell.asked_to_stop)
             end: Shutdown | Envelope | None = None
             while end is None or isinstance(end, Envelope):
                 if end is None:

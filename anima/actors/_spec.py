@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -48,7 +49,7 @@ class ActorSpec(Generic[M]):
     shutdown: StopPolicy | None = attrs.field(default=None, kw_only=True)
     significant: bool = attrs.field(default=False, kw_only=True)
     start_timeout: float | None = attrs.field(default=None, kw_only=True)
-    on_error: Mapping[type[Exception], OnError] = attrs.field(factory=dict, kw_only=True)
+    on_error: Mapping[type[Exception], OnError] = attrs.field(default=MappingProxyType({}), kw_only=True)
     mailbox: MailboxSpec | None = attrs.field(default=None, kw_only=True)
     attempts: int | None = attrs.field(default=None, kw_only=True)
     declares: tuple[Declaration, ...] = attrs.field(default=(), converter=tuple[Declaration, ...], kw_only=True)

@@ -448,7 +448,9 @@ def _drop_our_frames(error: BaseException) -> None:
 
 @disable_ki_protection
 async def _unprotected(function: Callable[..., Awaitable[Any]], **given: Any) -> Any:
-    return await function(**given)
+    running = function(**given)
+    del given  # an idle child would keep it
+    return await running
 
 
 def context_for_child() -> Context:
