@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 import trio
-from trio.lowlevel import Task
 
 from ._exits import Error, Exit, Shutdown, error_of
 
@@ -28,11 +27,10 @@ class Life(Protocol):
 class Below:
     """One supervisor of a child's own, from its start to its end."""
 
-    __slots__ = ("_ended", "_error", "_scope", "_stopping", "_up", "life", "task")
+    __slots__ = ("_ended", "_error", "_scope", "_stopping", "_up", "life")
 
     def __init__(self, life: Life) -> None:
         self.life = life
-        self.task: Task | None = None
         self._scope = trio.CancelScope(shield=True)
         self._up = trio.Event()
         self._ended = trio.Event()
@@ -60,7 +58,6 @@ class Below:
 
     async def run(self, run: Callable[[], object], gave_up: Callable[[Exit], None]) -> None:
         """The task: `run` the supervisor's life. `gave_up` is called if it ends by itself, with an error."""
-        self.task = trio.lowlevel.current_task()
         try:
             with self._scope:
                 exit = await run()  # type: ignore[misc]
@@ -70,7 +67,6 @@ class Below:
         except Exception as error:  # it did not come up: whoever waits for that gets it
             self._error = error
         finally:
-            self.task = None
             self._ended.set()
             self._up.set()
 

@@ -14,7 +14,6 @@ import enum
 import functools
 import math
 from collections.abc import Awaitable, Callable, Iterator
-from contextvars import Context, ContextVar, copy_context
 from typing import Any, Protocol
 
 import trio
@@ -39,9 +38,6 @@ from ._tree import Tree
 
 #: How long after its bound a child that is still alive is called stuck.
 STUCK_AFTER = 1.0
-
-#: The incarnation a task belongs to: read from the context of the child's own task only, never from a copy.
-_running: ContextVar[Incarnation | None] = ContextVar("anima_supervisors.incarnation")
 
 
 class State(enum.Enum):
@@ -104,7 +100,6 @@ class Incarnation:
         "stop_begun",
         "stuck_at",
         "supervisor",
-        "task",
         "timer",
         "value",
         "verdict",
@@ -131,7 +126,6 @@ class Incarnation:
         #: set where the exit is decided before the task has ended: whatever its cleanup does, this is the reason
         self.verdict: Exit | None = None
         self.value: object = None
-        self.task: Task | None = None
         self.supervisor: InnerSupervisor | None = None
         #: the supervisor it has started for children of its own
         self.below: Below | None = None
@@ -168,17 +162,12 @@ class Incarnation:
     def emit(self, kind: type[events.Event], **fields: Any) -> None:
         self._tree.emit(kind, self.path, self.number, **fields)
 
-    def runs_in(self, task: Task) -> bool:
-        """Whether this is its task, or that of its own supervisor, and not one that only has a copy of its context."""
-        return self.task is task or (self.below is not None and self.below.task is task)
-
     # The run
 
     @enable_ki_protection
     async def run(self) -> None:
         """The child's task. Lets through only what is no failure of a child: see `_passes`."""
-        self.task = trio.lowlevel.current_task()
-        _running.set(self)
+        self._tree.running[trio.lowlevel.current_task()] = self
         try:
             with self.scope:
                 start: Any = self._spec.start
@@ -208,9 +197,8 @@ class Incarnation:
         else:
             self._end(exit, None)
         finally:
-            # What would make a circle: the collector is slow, and a crash loop is fast.
-            self.task = None
-            self._handle.cut()
+            del self._tree.running[trio.lowlevel.current_task()]
+            self._handle.cut()  # it would make a circle: the collector is slow, and a crash loop is fast
 
     async def _run(self, start: object) -> Exit:
         match start:
@@ -353,13 +341,16 @@ class Incarnation:
             raise RuntimeError(f"{self.path} has a supervisor of its own already")
         inner = self._owner.inner(spec, self)
         self.below = below = Below(inner)
-        context_for_child().run(self._owner.spawn, self._run_below, below, inner)
+        self._owner.spawn(self._run_below, below, inner)
         await below.wait_until_up()
         return inner.handle
 
     async def _run_below(self, below: Below, inner: InnerSupervisor) -> None:
-        _running.set(self)
-        await below.run(functools.partial(inner.run, self), self.kill)
+        self._tree.running[trio.lowlevel.current_task()] = self
+        try:
+            await below.run(functools.partial(inner.run, self), self.kill)
+        finally:
+            del self._tree.running[trio.lowlevel.current_task()]
 
     def supervisor_up(self, supervisor: InnerSupervisor) -> None:
         """A supervisor that runs here has started its first children."""
@@ -453,18 +444,10 @@ async def _unprotected(function: Callable[..., Awaitable[Any]], **given: Any) ->
     return await running
 
 
-def context_for_child() -> Context:
-    """A copy of the caller's context for a child to start with, which keeps no incarnation alive."""
-    context = copy_context()
-    if context.get(_running) is not None:
-        context.run(_running.set, None)
-    return context
-
-
-def incarnations_around(task: Task | None) -> Iterator[Incarnation]:
-    """The incarnations inside which `task` runs, however deep, the innermost first."""
+def incarnations_around(tree: Tree, task: Task | None) -> Iterator[Incarnation]:
+    """The incarnations of a tree inside which `task` runs, however deep, the innermost first."""
     while task is not None:
-        incarnation = task.context.get(_running)
-        if incarnation is not None and incarnation.runs_in(task):
+        incarnation: Incarnation | None = tree.running.get(task)
+        if incarnation is not None:
             yield incarnation
         task = None if task.parent_nursery is None else task.parent_nursery.parent_task

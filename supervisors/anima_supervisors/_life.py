@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextvars import copy_context
 from typing import Any
 
 import trio
@@ -21,7 +22,7 @@ from ._children import Child, Children, Retry
 from ._errors import ChildStartFailed, StartTimeout, SupervisorDeadlock, SupervisorStopped
 from ._exits import Error, Exit, Shutdown, error_of
 from ._inbox import YIELD_EVERY, Call, Inbox, Parking, run_now
-from ._incarnation import Incarnation, InnerSupervisor, State, context_for_child, incarnations_around
+from ._incarnation import Incarnation, InnerSupervisor, State, incarnations_around
 from ._policy import Strategy
 from ._restarts import Restarts, Silence
 from ._specs import AnySupervisorSpec, DynamicSupervisorSpec, SupervisorSpec
@@ -116,7 +117,7 @@ class Life:
     async def _start_children(self) -> ChildStartFailed | None:
         """Start the spec's children in order; the first failure is final (rules A1, A3)."""
         if isinstance(self.spec, SupervisorSpec):
-            context = context_for_child()
+            context = copy_context()
             for spec in self.spec.children:
                 child = Child(spec, f"{self.path}/{spec.id}", context)
                 self.children.add(child)
@@ -239,7 +240,7 @@ class Life:
 
     def child_of(self, task: trio.lowlevel.Task) -> Incarnation | None:
         """The incarnation of a child of this supervisor inside which `task` runs, however deep."""
-        return next((around for around in incarnations_around(task) if around.owner is self), None)
+        return next((around for around in incarnations_around(self.tree, task) if around.owner is self), None)
 
     def _refuse_calls_from(self, stopping: Incarnation) -> None:
         """A child that is asked to stop while it waits for us would wait until its bound (rule H5)."""

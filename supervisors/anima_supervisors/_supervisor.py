@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from contextvars import copy_context
 from typing import TypeVar, cast
 
 import trio
@@ -15,7 +16,7 @@ from ._errors import ChildNotFound
 from ._events import Event
 from ._exits import Exit, Shutdown
 from ._inbox import Call
-from ._incarnation import Incarnation, State, context_for_child
+from ._incarnation import Incarnation, State
 from ._life import Life
 from ._management import ChildInfo, Counts, Management, StartResult
 from ._policy import Restart
@@ -77,7 +78,7 @@ class Supervisor:
         `ChildAlreadyStarted`, `ChildAlreadyPresent`, `MaxChildrenReached`, and `ChildStartFailed`, after which the
         spec is not kept. Cancelled during the start, the start is cancelled and the child forgotten.
         """
-        context = context_for_child()
+        context = copy_context()
         spec = child if isinstance(child, ChildSpec) else getattr(self.spec, "template", None)
         waits = spec is None or not spec.up_at_once
         return await self._call(lambda call: self._management.start_child(call, child, context), waits=waits)
@@ -141,7 +142,7 @@ class Supervisor:
         """
         running = Running(function, args)
         spec = ChildSpec(name, running.run, Restart.TEMPORARY)
-        context = context_for_child()
+        context = copy_context()
         incarnation = await self._call(lambda call: self._management.start_task(call, spec, context))
         try:
             await running.ended.wait()

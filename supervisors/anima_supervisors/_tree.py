@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import trio
+from trio.lowlevel import Task
 
 from ._events import Event
 from ._hooks import Delivery, InlineDelivery
@@ -72,12 +73,14 @@ class Attempts:
 class Tree:
     """Shared by the supervisors below one `open_supervisor`; owned by it."""
 
-    __slots__ = ("_delivery", "_last_id", "attempts", "grace", "random", "shared")
+    __slots__ = ("_delivery", "_last_id", "attempts", "grace", "random", "running", "shared")
 
     def __init__(self, delivery: Delivery | None, random: Random, grace: float, shared: object = None) -> None:
         self._delivery = delivery
         self._last_id = 0
         self.attempts = Attempts()
+        #: the incarnation that runs in a task: its own, or that of a supervisor it has started
+        self.running: dict[Task, Any] = {}
         self.random = random
         self.grace = grace
         self.shared = shared

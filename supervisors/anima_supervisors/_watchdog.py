@@ -76,7 +76,7 @@ class Watchdog:
     def _tell(self, seconds: float) -> None:
         frame = sys._current_frames().get(self._loop_thread)
         task = _task_of(frame)
-        incarnation = next(incarnations_around(task), self._root)
+        incarnation = next(incarnations_around(self._tree, task), self._root)
         self._tree.emit_from_thread(
             self._token,
             LoopBlocked,
