@@ -1,0 +1,44 @@
+"""Files that only their owner may read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from ._errors import StoreReadOnly
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+
+def open_private(path: Path) -> int:
+    """Open a file for reading and writing, and make it and its folder where they are missing: for their owner only.
+
+    What SQLite puts beside a database gets the mode of the database. Raises `StoreReadOnly`.
+    """
+    try:
+        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StoreReadOnly(
+            path, f"it cannot be opened for writing ({reason}); look at the file and its folder"
+        ) from error
+    with contextlib.suppress(PermissionError):  # it is somebody else's, who lets us use it
+        os.fchmod(descriptor, FILE_MODE)
+    return descriptor
+
+
+def make_private(path: Path) -> None:
+    """The same, without keeping it open."""
+    os.close(open_private(path))
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
