@@ -5,16 +5,18 @@ From the bottom up:
 - `_answer`, `_limits`, `_records`: how a turn ends, what it may use, and the facts that it is made of
 - `_said`, `_context`, `_output`: what the model is told by us, how long a conversation is, answers that are objects
 - `_actions`, `_turn`: the state machine: facts in, the next action out, no I/O
-- `_journal`, `_conversation`: where the facts are kept, and what follows from them
+- `_journal`, `_codec`, `_store_journal`, `_conversation`: where the facts are kept, and what follows from them
 - `_events`, `_messages`, `_spec`, `_home`: what is told meanwhile, what agents are sent, what they are and share
 - `_thinking`: does what the state machine wants, recording before and after
+- `_runs`: what stands in a journal, for those who look at it from outside
 - `_talk`, `_agent`: the tools by which agents talk, and the actor
 
 Start with `open_home` and `Agent`.
 """
 
-from ._agent import AGENT, Agent
+from ._agent import AGENT, Agent, NotKept, PutAside
 from ._answer import Answer, Spent, StopReason
+from ._codec import UnreadableRecord
 from ._events import (
     TURN_EVENTS,
     AgentModelCalled,
@@ -35,16 +37,32 @@ from ._events import (
     TurnStarted,
     agent_events,
 )
-from ._home import Home, ModelSource, open_home
-from ._journal import Journal, MemoryJournal
+from ._home import Home, ModelSource, journal_file, open_home
+from ._journal import BegunAlready, Journal, Letter, MemoryJournal
 from ._limits import Limits
-from ._messages import Note, Task, Tick, new_id
+from ._messages import Note, Resume, Task, Tick, Wake, new_id
 from ._output import BadOutput, Output
+from ._records import (
+    Compacted,
+    ModelAnswered,
+    ModelCalled,
+    ModelFailed,
+    Record,
+    Told,
+    ToolAnswered,
+    ToolCalled,
+    TurnBegan,
+    TurnEnded,
+    Why,
+)
+from ._runs import Entry, Run, end_run, list_runs, read_run, retry_run
 from ._spec import TALK_TOOLS, AgentSpec, OnDoubt, TimerSpec
+from ._store_journal import JOURNAL, StoreJournal
 from ._talk import NobodyFound, tools_of
 
 __all__ = [
     "AGENT",
+    "JOURNAL",
     "TALK_TOOLS",
     "TURN_EVENTS",
     "Agent",
@@ -56,33 +74,59 @@ __all__ = [
     "AgentTurnEnded",
     "Answer",
     "BadOutput",
+    "BegunAlready",
+    "Compacted",
+    "Entry",
     "Home",
     "Journal",
+    "Letter",
     "Limits",
     "MemoryJournal",
+    "ModelAnswered",
     "ModelAsked",
+    "ModelCalled",
     "ModelErred",
+    "ModelFailed",
     "ModelReplied",
     "ModelSource",
     "NobodyFound",
+    "NotKept",
     "Note",
     "OnDoubt",
     "Output",
+    "PutAside",
     "ReasoningStreamed",
+    "Record",
+    "Resume",
+    "Run",
     "Spent",
     "StopReason",
+    "StoreJournal",
     "Task",
     "TextReset",
     "TextStreamed",
     "Tick",
     "TimerSpec",
+    "Told",
+    "ToolAnswered",
     "ToolBegun",
+    "ToolCalled",
     "ToolDone",
+    "TurnBegan",
     "TurnDone",
+    "TurnEnded",
     "TurnEvent",
     "TurnStarted",
+    "UnreadableRecord",
+    "Wake",
+    "Why",
     "agent_events",
+    "end_run",
+    "journal_file",
+    "list_runs",
     "new_id",
     "open_home",
+    "read_run",
+    "retry_run",
     "tools_of",
 ]

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import trio
 
-from anima.actors import Actor, ActorError, ActorRef, Stop, Timer, receive
+from anima.actors import Actor, ActorError, ActorRef, Refused, Stop, Timer, receive
 from anima.hub import Capability, Hub
 from anima.llm import CircuitClosed, CircuitOpened, FallingBack, Incident, Message, Retrying
-from anima_supervisors import DynamicSupervisorSpec
+from anima.store import StoreError
+from anima_supervisors import DynamicSupervisorSpec, leaves
 from anima_tools import Invocation, Toolbox
 
 from . import _said as said
 from ._answer import Answer
+from ._codec import UnreadableRecord
 from ._conversation import read_conversation, read_turn
 from ._events import AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, TurnEvent, TurnStarted
 from ._home import Home
-from ._messages import Note, Task, Tick
+from ._journal import Letter
+from ._messages import Note, Resume, Task, Tick, Wake
 from ._records import Told, TurnBegan
 from ._spec import AgentSpec, TimerSpec
 from ._talk import talk_tools
@@ -29,13 +33,23 @@ from ._turn import Plan, Turn
 
 #: The capability that every agent offers, beside its own: by it agents find each other.
 AGENT = "agent"
+#: A journal that cannot be used is looked into again after so many seconds.
+LATER = 10.0
 #: Of the time that its asker waits, so much may be spent on waiting for others.
 PATIENCE = 0.9
 #: So many conversations are held in memory; others are read from the journal again.
 REMEMBERED = 32
 
 
-class Agent(Actor[Task | Note | Tick | Stop]):
+class NotKept(Refused):
+    """What the agent does cannot be kept, or read: the task was not done, or not further than its journal says."""
+
+
+class PutAside(Refused):
+    """A turn has crashed its agent, or the program, too often: it is left alone until somebody retries it."""
+
+
+class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
     """An actor that thinks: `await system.spawn("ada", Agent, spec, home)`, then `await ada.ask(Task("..."))`.
 
     A task is always answered, with what there is: see `Answer.stop_reason`. Work once taken is finished, also when
@@ -68,18 +82,25 @@ class Agent(Actor[Task | Note | Tick | Stop]):
         )
         self._conversations: dict[str, tuple[Message, ...]] = {}
         self._timers: dict[TimerSpec, Timer] = {}
+        #: it has looked for letters while it thought
+        self._woken = False
         #: the turn that it thinks about, and who is told
         self._now: tuple[str, Callable[[TurnEvent], None]] | None = None
 
     async def started(self) -> None:
-        hub = Hub.of(self.system)
+        hub, journal = Hub.of(self.system), self.home.journal
         names = ", ".join(capability.name for capability in self.spec.capabilities)
         about = {"name": self.spec.name, "description": self.spec.description, "can": names}
         hub.offer(self.ref, Capability(AGENT, attributes=about, accepts=Task))
         for capability in self.spec.capabilities:
             hub.offer(self.ref, capability)
+        self._wake_up()
         for timer in self.spec.timers:
-            self._arm(timer, trio.current_time() + timer.every)
+            due = await journal.due(self.ref.path, timer.message)
+            if due is None:
+                due = self.home.now() + timer.every
+                await journal.set_due(self.ref.path, timer.message, due)
+            self._arm(timer, due)
 
     @receive
     async def task(self, task: Task) -> Answer:
@@ -87,22 +108,87 @@ class Agent(Actor[Task | Note | Tick | Stop]):
 
     @receive
     async def note(self, note: Note) -> None:
-        await self._think(note.id, said.note(note.sender, note.text).text)
+        with _kept(self.ref.path):
+            await self.home.journal.post(self.ref.path, Letter(note.id, note.text, note.sender))
+        await self.wake(Wake())
+
+    @receive
+    async def wake(self, wake: Wake) -> None:
+        """Take up one thing that waits in the journal; then it looks again, so that tasks come in between.
+
+        What an earlier program has left comes first, letters after that.
+        """
+        journal, me = self.home.journal, self.ref.path
+        try:
+            with _kept(me):
+                waiting = list(await journal.unfinished(me)) if self.home.resume else []
+                waiting = waiting or [letter.id for letter in await journal.letters(me)]
+        except NotKept:
+            self._look_later()
+            raise
+        if waiting:
+            self.ref.tell(Resume(waiting[0]))
+
+    @receive
+    async def resume(self, resume: Resume) -> None:
+        try:
+            await self._resume(resume.turn)
+        except NotKept:
+            self._look_later()
+            raise
+        except PutAside:
+            self._wake_up()
+            raise
+        self._wake_up()
+
+    async def _resume(self, id: str) -> None:
+        with _kept(self.ref.path):
+            turn = await read_turn(self.home.journal, id, self._plan, ())
+            letters = () if turn.began else await self.home.journal.letters(self.ref.path)
+        for letter in letters:
+            if letter.id == id:  # with its turn it is seen
+                await self._think(id, said.note(letter.sender, letter.text, id).text, taken=[id])
+        if turn.began is not None and turn.ended is None:
+            await self._think(id, turn.began.task, turn.began.conversation)
+
+    def _look_later(self) -> None:
+        """The journal cannot be used now: perhaps there is room on the disk again in a while."""
+        self.after(LATER, Wake())
+
+    def _wake_up(self) -> None:
+        """Look into the journal, after what is in the mailbox. Where that is full, it is looked into later."""
+        with contextlib.suppress(ActorError):
+            self.ref.tell(Wake())
 
     @receive
     async def tick(self, tick: Tick) -> None:
+        due = max(tick.due + tick.timer.every, self.home.now())
+        with _kept(self.ref.path):  # before all else, or a kill would make two of it
+            await self.home.journal.set_due(self.ref.path, tick.timer.message, due)
         await self._think(f"tick-{self.trace}", tick.timer.message)
-        self._arm(tick.timer, max(tick.due + tick.timer.every, trio.current_time()))
+        self._arm(tick.timer, due)
 
     def _arm(self, timer: TimerSpec, due: float) -> None:
         """Set a timer anew. Not before its last tick has been dealt with: slow thoughts make no queue of ticks."""
         before = self._timers.get(timer)
         if before is not None:
             before.cancel()
-        self._timers[timer] = self.after(max(0.0, due - trio.current_time()), Tick(timer, due))
+        wait = min(max(0.0, due - self.home.now()), timer.every)  # not longer, wherever the clock on the wall jumps
+        self._timers[timer] = self.after(wait, Tick(timer, due))
 
     async def _think(
-        self, id: str, text: str, conversation: str = "main", listener: ActorRef[TurnEvent] | None = None
+        self,
+        id: str,
+        text: str,
+        conversation: str = "main",
+        listener: ActorRef[TurnEvent] | None = None,
+        taken: Sequence[str] = (),
+    ) -> Answer:
+        with _kept(self.ref.path):
+            return await self._turn(id, text, conversation, functools.partial(_tell, listener), taken)
+
+    async def _turn(
+        self, id: str, text: str, conversation: str, tell: Callable[[TurnEvent], None], taken: Sequence[str]
     ) -> Answer:
         journal, me = self.home.journal, self.ref.path
         history = await self._history(conversation, before=id)
@@ -111,15 +197,23 @@ class Agent(Actor[Task | Note | Tick | Stop]):
         if not resumed:
             sender = "" if self.sender is None else self.sender.path
             began = TurnBegan(task=text, conversation=conversation, agent=me, sender=sender)
-            await journal.append(id, [began])
+            await journal.append(id, [began], taken)
             turn.apply(began)
-        tell = functools.partial(_tell, listener)
+        elif turn.ended is None and await journal.attempt(id) > self.spec.attempts:
+            error = f"work on its next step has begun {self.spec.attempts} times and came to nothing"
+            await journal.put_aside(id, error)
+            raise PutAside(f"turn {id} of {me} is put aside: {error}; `anima dead-letters` shows it")
         tell(TurnStarted(id, me, resumed))
         self.system.emit(AgentTurnBegan, me, turn=id, resumed=resumed)
         self._now = id, tell
         with self.home.thinking_about(id) as interruptible:
             answer = await Thinking(turn, self.spec, self._ways(tell)).run(interruptible)
         self._now = None
+        if turn.ended is None:
+            await journal.park(id)
+        if self._woken:  # what was not seen in this turn is a turn of its own
+            self._woken = False
+            self._wake_up()
         self._remember(conversation, turn)
         tell(TurnDone(id, answer))
         return answer
@@ -138,9 +232,16 @@ class Agent(Actor[Task | Note | Tick | Stop]):
     def _invocation(self, key: str) -> Invocation:
         return Invocation(key, self.spec.workspace, self.ref.path)
 
-    def _notes(self) -> list[Told]:
-        """What has come while it thinks."""
-        return [said.note(note.sender, note.text) for note in self.take_waiting(Note)]
+    async def _notes(self) -> list[Told]:
+        """What has come while it thinks. Kept first, then seen with the next call of the model."""
+        me, journal = self.ref.path, self.home.journal
+        notes = self.take_waiting(Note)
+        for note in notes:
+            await journal.post(me, Letter(note.id, note.text, note.sender))
+        if not notes and not self.take_waiting(Wake):
+            return []
+        self._woken = True
+        return [said.note(letter.sender, letter.text, letter.id) for letter in await journal.letters(me)]
 
     def _incident(self, incident: Incident) -> None:
         """Something is done about a model that could not answer."""
@@ -172,6 +273,20 @@ class Agent(Actor[Task | Note | Tick | Stop]):
         asked = self.asked_until - trio.current_time()
         own = self.spec.limits.seconds
         return min(self.ask_timeout, PATIENCE * max(0.0, asked), math.inf if own is None else own)
+
+
+@contextlib.contextmanager
+def _kept(path: str) -> Iterator[None]:
+    """An error of the journal is no crash of the agent: whoever asked is told, and nothing is begun anew over it."""
+    try:
+        yield
+    except (StoreError, UnreadableRecord) as error:
+        raise NotKept(f"{path} cannot use its journal: {error}") from error
+    except ExceptionGroup as group:  # from the tools of a turn, which run at once
+        matched, rest = group.split((StoreError, UnreadableRecord))
+        if matched is None or rest is not None:
+            raise
+        raise NotKept(f"{path} cannot use its journal: {next(leaves(matched))}") from group
 
 
 def _words(incident: Incident) -> tuple[str, str]:

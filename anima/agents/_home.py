@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import quote
 
 import attrs
 import trio
 
+from anima.actors import ActorError, ActorRef
 from anima.llm import IncidentHook, Model, ModelSpec, open_models
+from anima.store import open_store
 
-from ._journal import Journal, MemoryJournal
+from ._journal import Journal, Letter, MemoryJournal
+from ._messages import Note, Wake
+from ._store_journal import JOURNAL, StoreJournal
 
 
 class ModelSource(Protocol):
@@ -24,23 +31,44 @@ class ModelSource(Protocol):
 
 @attrs.define
 class Interruptible:
-    """A turn that is being thought about. `interrupted`: it is to end now."""
+    """A turn that is being thought about. `interrupted`: it is to end now. `parked`: it is to be left as it is, soon.
+
+    `asking` is the scope of the call of the model, while there is one: that can be made again, and is not waited for.
+    """
 
     scope: trio.CancelScope
     interrupted: bool = False
+    parked: bool = False
+    asking: trio.CancelScope | None = None
+
+    def park(self) -> None:
+        self.parked = True
+        if self.asking is not None:
+            self.asking.cancel(reason="the turn is parked")
 
 
 class Home:
     """The place that agents live in. It outlives their crashes: an agent that is restarted goes on with its turn.
 
-    Made by `open_home`, or by hand for tests. Belongs to one Trio loop.
+    Made by `open_home`, or by hand for tests. Belongs to one Trio loop. `now` is the time of the wall, in UNIX seconds.
     """
 
-    def __init__(self, models: ModelSource, journal: Journal | None = None, random: Random | None = None) -> None:
+    def __init__(
+        self,
+        models: ModelSource,
+        journal: Journal | None = None,
+        random: Random | None = None,
+        now: Callable[[], float] = time.time,
+        resume: bool = True,
+    ) -> None:
         self.models = models
         self.journal: Journal = journal or MemoryJournal()
         self.random = random or Random()
+        self.now = now
+        #: agents go on by themselves with what an earlier program has left
+        self.resume = resume
         self._thinking: dict[str, Interruptible] = {}
+        self._parked = False
 
     @property
     def thinking(self) -> tuple[str, ...]:
@@ -59,22 +87,65 @@ class Home:
         thinking.scope.cancel(reason="the turn was interrupted")
         return True
 
+    def park(self) -> None:
+        """The program is about to end: all turns stop at their next step, and go on when it is started again.
+
+        Tools that run are waited for, by whoever stops the agents; calls of models are given up and made again. Whoever
+        asked gets an answer with `StopReason.SUPERVISOR_SHUTDOWN`. What is asked from now on is kept, for next time.
+        """
+        self._parked = True
+        for thinking in self._thinking.values():
+            thinking.park()
+
     @contextlib.contextmanager
     def thinking_about(self, turn: str) -> Iterator[Interruptible]:
-        """While the block runs, `interrupt` reaches the turn: it cancels the scope, which the block enters."""
-        mine = self._thinking[turn] = Interruptible(trio.CancelScope())
+        """While the block runs, `interrupt` and `park` reach the turn."""
+        mine = self._thinking[turn] = Interruptible(trio.CancelScope(), parked=self._parked)
         try:
             yield mine
         finally:
             del self._thinking[turn]
 
+    async def post(self, ref: ActorRef[Any], note: Note) -> bool:
+        """Tell an agent something so that it will know, whatever happens to it or to the program: a durable `tell`.
+
+        False if a note of this id was posted before. When it has returned, the note is kept. Raises `StoreError`.
+        """
+        new = await self.journal.post(ref.path, Letter(note.id, note.text, note.sender))
+        with contextlib.suppress(ActorError):  # it is kept: an agent that is away finds it when it is back
+            if not ref.ended:
+                ref.tell(Wake())
+        return new
+
 
 @contextlib.asynccontextmanager
-async def open_home(*, journal: Journal | None = None, random: Random | None = None) -> AsyncIterator[Home]:
-    """Open a home for agents: `async with open_home() as home`, around the system that they live in.
+async def open_home(
+    folder: Path | None = None,
+    *,
+    name: str = "home",
+    owner: str = "",
+    resume: bool = True,
+    random: Random | None = None,
+) -> AsyncIterator[Home]:
+    """Open a home for agents: `async with open_home(Path(".anima")) as home`, around the system that they live in.
 
-    At its end connections are closed, and servers that were started for models are stopped in order.
+    With a folder, turns are kept in `folder/NAME.journal`, which belongs to this program alone meanwhile; `owner` is
+    what others are told about it. When the program is started again, agents go on with what was left, by themselves if
+    `resume` says so, or when they get the task again. Without a folder, turns last as long as the program. At its end
+    connections are closed, and servers that were started for models are stopped in order.
+
+    Raises `StoreLocked`, with who has it, and any other `StoreError`.
     """
     random = random or Random()
-    async with open_models(random=random) as models:
-        yield Home(models, journal, random)
+    async with contextlib.AsyncExitStack() as stack:
+        journal: Journal | None = None
+        if folder is not None:
+            file = journal_file(folder, name)
+            journal = StoreJournal(await stack.enter_async_context(open_store(file, JOURNAL, owner=owner)))
+        models = await stack.enter_async_context(open_models(random=random))
+        yield Home(models, journal, random, resume=resume)
+
+
+def journal_file(folder: Path, name: str) -> Path:
+    """Where the journal of an agent, or of a tree, is kept."""
+    return folder / f"{quote(name, safe=' ')}.journal"

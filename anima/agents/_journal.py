@@ -1,18 +1,45 @@
-"""The durable record of turns. The turn is written against this; how durable it is, is the journal's affair."""
+"""What is kept of turns, and of what was sent to agents: written against this, the turn does not know where it is kept.
+
+A journal belongs to one program at a time, and knows which of its turns were begun by an earlier one: `unfinished`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from ._records import Record, TurnBegan
+import attrs
+
+from ._records import Compacted, ModelAnswered, Record, ToolAnswered, TurnBegan, TurnEnded
+
+#: A turn that has come to one of these has got further: what was tried before that does not count any more.
+PROGRESS = (ModelAnswered, ToolAnswered, Compacted)
+
+
+class BegunAlready(Exception):
+    """A turn of this id was begun before."""
+
+
+@attrs.frozen
+class Letter:
+    """A note that was posted to an agent and is kept until it has been seen. `id` tells it from all others."""
+
+    id: str
+    text: str
+    sender: str = ""
 
 
 class Journal(Protocol):
-    """Keeps the records of turns, in order. A record is kept when `append` has returned."""
+    """Keeps the records of turns, in order. What a method was given is kept when it has returned.
 
-    async def append(self, turn: str, records: Sequence[Record]) -> None:
-        """Keep records of a turn: all of them or none. The first of a turn is its `TurnBegan`."""
+    Raises `StoreError` where it cannot be kept, or read.
+    """
+
+    async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
+        """Keep records of a turn, all of them or none; the first of a turn is its `TurnBegan`.
+
+        The letters `taken` have been seen with that: they do not come again. Raises `BegunAlready`.
+        """
 
     async def records(self, turn: str) -> tuple[Record, ...]:
         """All records of a turn; none if it was never begun."""
@@ -20,22 +47,105 @@ class Journal(Protocol):
     async def turns(self, agent: str, conversation: str) -> tuple[str, ...]:
         """The turns of one conversation of an agent, in the order in which they began."""
 
+    async def attempt(self, turn: str) -> int:
+        """Work on a turn begins again: count that. How often it has begun since there was progress in it."""
+
+    async def unfinished(self, agent: str) -> tuple[str, ...]:
+        """The turns that an earlier program has begun and nobody has ended, or begun again, since; oldest first."""
+
+    async def park(self, turn: str) -> None:
+        """A turn is left as it is, on purpose: what was begun with `attempt` was no failure, and does not count."""
+
+    async def put_aside(self, turn: str, error: str) -> None:
+        """A turn is given up, until somebody says otherwise: it is no longer unfinished."""
+
+    async def post(self, agent: str, letter: Letter) -> bool:
+        """Keep a letter for an agent. False, and nothing done, if one of this id was posted before."""
+
+    async def letters(self, agent: str) -> tuple[Letter, ...]:
+        """The letters that an agent has not seen, the oldest first."""
+
+    async def due(self, agent: str, timer: str) -> float | None:
+        """When a timer of an agent is due, in UNIX seconds; None if it was never set."""
+
+    async def set_due(self, agent: str, timer: str, due: float) -> None:
+        """Remember when a timer is due."""
+
+
+@attrs.define
+class _Turn:
+    agent: str
+    conversation: str
+    records: list[Record] = attrs.field(factory=list)
+    attempts: int = 1
+    ended: bool = False
+    earlier: bool = False
+
 
 class MemoryJournal:
-    """A journal that lasts as long as the program: agents go on with their turns after a crash of theirs."""
+    """A journal that lasts as long as the program: agents go on with their turns after a crash of theirs.
+
+    `restarted` makes of it what another program would find.
+    """
 
     def __init__(self) -> None:
-        self._turns: dict[str, list[Record]] = {}
-        self._conversations: dict[tuple[str, str], list[str]] = {}
+        self._turns: dict[str, _Turn] = {}
+        self._letters: dict[str, tuple[str, Letter]] = {}
+        self._seen: set[str] = set()
+        self._due: dict[tuple[str, str], float] = {}
 
-    async def append(self, turn: str, records: Sequence[Record]) -> None:
+    def restarted(self) -> None:
+        """As if the program had ended here, and been started again."""
+        for turn in self._turns.values():
+            turn.earlier = True
+
+    async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
         for record in records:
             if isinstance(record, TurnBegan):
-                self._conversations.setdefault((record.agent, record.conversation), []).append(turn)
-        self._turns.setdefault(turn, []).extend(records)
+                if turn in self._turns:
+                    raise BegunAlready(turn)
+                self._turns[turn] = _Turn(record.agent, record.conversation)
+            if isinstance(record, TurnEnded):
+                self._turns[turn].ended = True
+            if isinstance(record, PROGRESS):
+                self._turns[turn].attempts = 1
+            self._turns[turn].records.append(record)
+        self._seen.update(taken)
 
     async def records(self, turn: str) -> tuple[Record, ...]:
-        return tuple(self._turns.get(turn, ()))
+        return tuple(self._turns[turn].records) if turn in self._turns else ()
 
     async def turns(self, agent: str, conversation: str) -> tuple[str, ...]:
-        return tuple(self._conversations.get((agent, conversation), ()))
+        mine = (agent, conversation)
+        return tuple(id for id, turn in self._turns.items() if (turn.agent, turn.conversation) == mine)
+
+    async def attempt(self, turn: str) -> int:
+        found = self._turns[turn]
+        found.attempts += 1
+        found.earlier = False
+        return found.attempts
+
+    async def unfinished(self, agent: str) -> tuple[str, ...]:
+        return tuple(id for id, turn in self._turns.items() if turn.agent == agent and turn.earlier and not turn.ended)
+
+    async def park(self, turn: str) -> None:
+        self._turns[turn].attempts -= 1
+
+    async def put_aside(self, turn: str, error: str) -> None:
+        self._turns[turn].earlier = False
+        self._turns[turn].ended = True
+
+    async def post(self, agent: str, letter: Letter) -> bool:
+        if letter.id in self._letters:
+            return False
+        self._letters[letter.id] = (agent, letter)
+        return True
+
+    async def letters(self, agent: str) -> tuple[Letter, ...]:
+        return tuple(letter for id, (to, letter) in self._letters.items() if to == agent and id not in self._seen)
+
+    async def due(self, agent: str, timer: str) -> float | None:
+        return self._due.get((agent, timer))
+
+    async def set_due(self, agent: str, timer: str, due: float) -> None:
+        self._due[agent, timer] = due

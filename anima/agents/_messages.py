@@ -35,7 +35,8 @@ class Task(Request[Answer]):
 @message
 class Note:
     """Something to know. An agent that is thinking sees it before it asks its model the next time; one that is not
-    takes it up like a task, which nobody waits for. `sender` says whom it is from."""
+    takes it up like a task, which nobody waits for. `sender` says whom it is from. It is kept as soon as the agent has
+    it; `Home.post` keeps it at once."""
 
     text: str
     sender: str = ""
@@ -43,8 +44,20 @@ class Note:
 
 
 @message
+class Wake:
+    """To an agent: there are letters for it in the journal."""
+
+
+@message
+class Resume:
+    """To an agent, by itself: it is to take up this turn, which an earlier program has left, or this letter."""
+
+    turn: str
+
+
+@message
 class Tick:
-    """To an agent, by itself: it is time for what `timer` says; `due` was when, on Trio's clock."""
+    """To an agent, by itself: it is time for what `timer` says; `due` was when, in UNIX seconds."""
 
     timer: TimerSpec
     due: float

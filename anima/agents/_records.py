@@ -32,11 +32,12 @@ class Why(enum.Enum):
 
 @attrs.frozen
 class Told:
-    """Something that the model is told from our side, word by word."""
+    """Something that the model is told from our side, word by word. `id` is that of the letter, if it is one."""
 
     why: Why
     text: str
     about: str = ""
+    id: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -33,9 +33,9 @@ REFLECT = (
 EMPTY = "Your answer was empty. Answer the task, or say what keeps you from it."
 
 
-def note(sender: str, text: str) -> Told:
+def note(sender: str, text: str, id: str) -> Told:
     """A message from somebody else: quoted, so that it is not taken for an instruction of ours."""
-    return Told(Why.NOTE, f"A message has come from {sender or 'outside'}:\n{quoted(text)}", sender)
+    return Told(Why.NOTE, f"A message has come from {sender or 'outside'}:\n{quoted(text)}", sender, id)
 
 
 def quoted(text: str) -> str:

@@ -54,10 +54,11 @@ class AgentSpec:
     """Describes one agent.
 
     `persona` is its system prompt, by default one that says its name. `description` is what other agents see of it, and
-    `capabilities` what they find it by. `talk` names the tools, of `TALK_TOOLS`, that it
-    may use to talk with other agents; `spawn_depth` how deep the agents may stand that it starts. `parallel_tools` run
-    at once. `context_tokens`: a conversation is compacted when it is longer than half of this.
-    `prices`, by the beginning of a model's name, come before those that are known. Raises `BadSpec`.
+    `capabilities` what they find it by. `talk` names the tools, of `TALK_TOOLS`, that it may use to talk with other
+    agents; `spawn_depth` how deep the agents may stand that it starts. `attempts`: so often work on one step of a turn
+    begins, after crashes of the agent or the program, then the turn is put aside. `parallel_tools` run at once.
+    `context_tokens`: a conversation is compacted when it is longer than half of this. `prices`, by the beginning of a
+    model's name, come before those that are known. Raises `BadSpec`.
     """
 
     name: str
@@ -79,13 +80,14 @@ class AgentSpec:
     prices: Mapping[str, Price] = attrs.field(factory=dict)
     on_doubt: OnDoubt = OnDoubt.TELL
     spawn_depth: int = 2
+    attempts: int = 5
 
     def __attrs_post_init__(self) -> None:
         if not self.name.strip():
             raise BadSpec("an agent needs a name")
         for unknown in sorted(self.talk - set(TALK_TOOLS)):
             raise BadSpec(f"agent {self.name!r}: {unknown!r} is no way to talk; valid: {', '.join(TALK_TOOLS)}")
-        for name in ("parallel_tools", "context_tokens"):
+        for name in ("parallel_tools", "context_tokens", "attempts"):
             if not getattr(self, name) >= 1:
                 raise BadSpec(f"agent {self.name!r}: {name} must be 1 or more, not {getattr(self, name)!r}")
         for name in ("repeat_limit", "corrections", "spawn_depth"):

@@ -116,7 +116,8 @@ class _Talk:
             text: what it has to know
         """
         ref = self._find(agent)
-        ref.tell(Note(text, self._agent.ref.path, invocation.key))
+        me = self._agent
+        await me.home.post(ref, Note(text, me.ref.path, invocation.key))
         return f"told {ref.path}"
 
     async def publish(self, topic: str, text: str, invocation: Invocation) -> str:

@@ -7,7 +7,7 @@ in. So whoever reads the records can go on where this was cut off.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -63,7 +63,7 @@ class Ways:
     price: Callable[[Finish], float | None]
     journal: Journal
     invocation: Callable[[str], Invocation]
-    notes: Callable[[], list[Told]]
+    notes: Callable[[], Awaitable[list[Told]]]
     tell: Callable[[TurnEvent], None]
     emit: Callable[..., None]
 
@@ -77,6 +77,7 @@ class Thinking:
         self._ways = ways
         self._before = turn.seconds  # spent by those who were here before
         self._began = trio.current_time()
+        self._interruptible = Interruptible(trio.CancelScope())
         #: the answer that is coming
         self._partial = Assembly()
 
@@ -91,29 +92,30 @@ class Thinking:
         return float("inf") if seconds is None else self._began + seconds - self._before
 
     async def run(self, interruptible: Interruptible) -> Answer:
-        """Think until there is an answer. Interrupted, it is what there is by then.
+        """Think until there is an answer. Interrupted, it is what there is by then; parked, so far.
 
         Cancelled by anybody else, the turn is left as it is in the journal, to be gone on with.
         """
+        self._interruptible = interruptible
         if self._turn.ended is None:
             with interruptible.scope:
                 await self._think()
-            if self._turn.ended is None:
-                assert interruptible.interrupted
+            if self._turn.ended is None and interruptible.interrupted:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + RECORDING_SECONDS):
                     await self._end(End(StopReason.CANCELLED, self._partial.text or self._turn.text))
         return self._answer()
 
     async def _think(self) -> None:
         notes: list[Told] = []
-        while self._turn.ended is None:
-            notes += self._ways.notes()
+        while self._turn.ended is None and not self._interruptible.parked:
+            known = {note.id for note in notes}
+            notes += [note for note in await self._ways.notes() if note.id not in known]
             action = self._turn.next(notes, self._seconds)
             match action:
                 case CallModel():
-                    used = set(map(id, action.told))
-                    notes = [note for note in notes if id(note) not in used]
                     await self._call_model(action)
+                    told = {one.id for one in action.told}
+                    notes = [note for note in notes if note.id not in told]
                 case CallTools():
                     await self._call_tools(action)
                 case Compact():
@@ -121,8 +123,8 @@ class Thinking:
                 case End():
                     await self._end(action)
 
-    async def _record(self, *records: Record) -> None:
-        await self._ways.journal.append(self._turn.id, records)
+    async def _record(self, *records: Record, taken: Sequence[str] = ()) -> None:
+        await self._ways.journal.append(self._turn.id, records, taken)
         for record in records:
             self._turn.apply(record)
 
@@ -130,7 +132,8 @@ class Thinking:
 
     async def _call_model(self, action: CallModel) -> None:
         if not action.again:
-            await self._record(ModelCalled(step=action.step, told=action.told, seconds=self._seconds))
+            taken = [one.id for one in action.told if one.id]
+            await self._record(ModelCalled(step=action.step, told=action.told, seconds=self._seconds), taken=taken)
         name = self._ways.model.name
         self._ways.tell(ModelAsked(self._turn.id, action.step, name))
         began = trio.current_time()
@@ -138,11 +141,14 @@ class Thinking:
         deadline = began + LANDING_SECONDS if action.landing else self._time_is_over
         answer: ModelAnswer | None = None
         error, text = TIME_IS_OVER, "the time for this task was over before the model had answered"
-        with trio.CancelScope(deadline=deadline):
+        with trio.CancelScope(deadline=deadline) as self._interruptible.asking:
             try:
                 answer = await self._stream(action.request, assembly)
             except ModelError as failure:
                 error, text = type(failure).__name__, str(failure)
+        self._interruptible.asking = None
+        if answer is None and self._interruptible.parked:
+            return  # it is asked again when the turn goes on
         self._partial = Assembly()
         seconds = trio.current_time() - began
         facts: dict[str, Any] = {"turn": self._turn.id, "step": action.step, "model": name, "seconds": seconds}
@@ -277,8 +283,7 @@ class Thinking:
 
     def _answer(self) -> Answer:
         turn = self._turn
-        ended = turn.ended
-        assert ended is not None
+        ended = turn.ended or TurnEnded(stop_reason=StopReason.SUPERVISOR_SHUTDOWN, text=turn.text)
         return Answer(
             turn=turn.id,
             text=ended.text,

@@ -13,8 +13,10 @@ from anima import __version__
 COMMANDS = {
     "chat": ("anima.cli._chat", "Talk with an agent."),
     "config": ("anima.cli._config", "Look at a configuration without running it."),
+    "dead-letters": ("anima.cli._dead_letters", "Runs that were put aside: look at them, retry or drop them."),
     "init": ("anima.cli._init", "Write a small project that runs at once."),
     "run": ("anima.cli._run", "Give an agent a task and print its answer."),
+    "runs": ("anima.cli._runs", "What agents have done: list, show, resume, cancel."),
     "supervise": ("anima.cli._supervise", "Run a supervision tree from a TOML file."),
 }
 
@@ -30,7 +32,7 @@ class LazyGroup(click.Group):
             close = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(sorted(COMMANDS))}."
             ctx.fail(f"No such command {name!r}. {hint}")
-        command: click.Command = getattr(importlib.import_module(COMMANDS[name][0]), name)
+        command: click.Command = getattr(importlib.import_module(COMMANDS[name][0]), name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

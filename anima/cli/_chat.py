@@ -22,6 +22,7 @@ from anima.actors import ActorError
 from anima.agents import AgentSpec, Answer, Task, TurnEvent, tools_of
 from anima.config import AgentFile, Tree
 from anima.observe import Log
+from anima.store import StoreError
 from anima_supervisors import Event, SupervisorError, describe, leaves
 
 from ._configs import complain, read_config
@@ -67,7 +68,7 @@ def chat(file: Path, agent: str | None, verbose: bool, sets: tuple[str, ...]) ->
     except KeyboardInterrupt:
         background.stop()
         sys.exit(INTERRUPTED)
-    except (ActorError, SupervisorError) as error:
+    except (ActorError, StoreError, SupervisorError) as error:
         click.echo(f"anima: {error}", err=True)
         sys.exit(1)
     terminal = _Terminal(config.home / "chat_history")
@@ -116,6 +117,7 @@ class Background:
     """The agent, and all that Trio runs, in a thread."""
 
     def __init__(self, config: AgentFile | Tree, agent: str | None, log: Log) -> None:
+        self._owner = f"anima chat {config.file}"
         self._config = config
         self._agent = agent
         self._log = log
@@ -150,7 +152,7 @@ class Background:
     async def _main(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         with self._scope:
-            async with open_session(self._config, self._agent, self._on_event) as self._session:
+            async with open_session(self._config, self._agent, self._on_event, self._owner) as self._session:
                 async with trio.open_nursery() as self._nursery:
                     self._started.set_result(self._session)
                     await self._progress.run()

@@ -13,9 +13,11 @@ from anima.actors import ActorError
 from anima.agents import Answer, Task, TurnEvent
 from anima.config import AgentFile, Tree
 from anima.observe import Log
+from anima.store import StoreError
 from anima_supervisors import Event, SupervisorError, describe, leaves
 
 from ._configs import BAD_CONFIGURATION, complain, read_config
+from ._journals import read_runs
 from ._printer import Printer, result_object
 from ._progress import Progress
 from ._session import NoSuchAgent, Session, agent_path, open_session
@@ -28,19 +30,36 @@ OUTPUT_SECONDS = 0.7
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
-@click.argument("task")
+@click.argument("task", required=False)
+@click.option(
+    "--resume",
+    "resume",
+    is_flag=False,
+    flag_value="",
+    metavar="[ID]",
+    help="Go on with a run that was cut off: ID, or the last one.",
+)
 @click.option("--agent", metavar="NAME", help="Which agent of a tree is asked: its path, or the end of it.")
 @click.option("-v", "--verbose", is_flag=True, help="Show steps, tools, durations, tokens and costs on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the answer's text.")
 @click.option("--no-stream", is_flag=True, help="Print the final answer alone, when it is there.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the file, like llm.model=gpt-5.")
 def run(
-    file: Path, task: str, agent: str | None, verbose: bool, as_json: bool, no_stream: bool, sets: tuple[str, ...]
+    file: Path,
+    task: str | None,
+    resume: str | None,
+    agent: str | None,
+    verbose: bool,
+    as_json: bool,
+    no_stream: bool,
+    sets: tuple[str, ...],
 ) -> None:
     """Give the agent of CONFIG a TASK and print its answer; `-` reads the task from standard input.
 
     CONFIG describes an agent, or a tree of which --agent is asked; the tree stops in order afterwards. The answer is
     streamed to stdout, everything else goes to stderr. Ctrl-C ends the task with what there is; a second one leaves.
+
+    What happens is kept: a run that was cut off by a crash or a kill goes on by --resume, from its last step.
 
     Exit status: 0 answered, 1 failed, 2 bad configuration, 3 stopped at a limit with a partial answer, 130 interrupted.
     """
@@ -52,9 +71,11 @@ def run(
             complain(file, [error])
     elif agent is not None:
         complain(file, ["--agent is for trees: this is the file of one agent"])
-    text = _task(task)
+    if (task is None) == (resume is None):
+        complain(file, ["give either a TASK or --resume"])
+    work = _alone(_task(task)) if task is not None else _unfinished(file, config, agent, resume or "")
     verbose = verbose or (isinstance(config, AgentFile) and config.verbose)
-    run = _Run(config, agent, text, Printer(stream=not (as_json or no_stream), verbose=verbose), verbose)
+    run = _Run(config, agent, work, Printer(stream=not (as_json or no_stream), verbose=verbose), verbose)
     status = trio.run(run.main)
     run.interrupts.leave_trio()
     writing = threading.Thread(target=run.finish, args=(as_json,), daemon=True)
@@ -62,6 +83,24 @@ def run(
     writing.join(OUTPUT_SECONDS)
     # Not sys.exit: it would wait for a stream that a paused terminal or a full pipe holds up in another thread.
     leave(INTERRUPTED if run.interrupts.count else status)
+
+
+def _alone(text: str) -> Task:
+    """A task that is a conversation of its own: what was asked by earlier commands is none of it."""
+    task = Task(text)
+    return Task(text, f"run-{task.id}", task.id)
+
+
+def _unfinished(file: Path, config: AgentFile | Tree, agent: str | None, id: str) -> Task:
+    """The run that is to be gone on with, or the end of the program."""
+    path = agent_path(config, agent) if isinstance(config, Tree) else f"home/{config.spec.name}"
+    runs = [run for run in read_runs(config) if run.agent == path and run.id.startswith(id)]
+    open_runs = [run for run in runs if run.state == "open"]
+    if not open_runs:
+        what = f"run {id!r}" if id else "run"
+        ended = next((f"; {run.id} is {run.state}" for run in reversed(runs)), "")
+        complain(file, [f"there is no {what} of {path} that was cut off{ended}"])
+    return Task("", open_runs[-1].conversation, open_runs[-1].id)
 
 
 def _task(task: str) -> str:
@@ -83,10 +122,12 @@ def _task(task: str) -> str:
 class _Run:
     """One task, from the start of its agent to the exit status."""
 
-    def __init__(self, config: AgentFile | Tree, agent: str | None, text: str, printer: Printer, verbose: bool) -> None:
+    def __init__(
+        self, config: AgentFile | Tree, agent: str | None, task: Task, printer: Printer, verbose: bool
+    ) -> None:
         self._config = config
         self._agent = agent
-        self._task = Task(text)
+        self._task = task
         self._printer = printer
         self._progress = Progress(sys.stderr)
         self._log = Log(sys.stderr, level="INFO" if verbose else "WARNING")
@@ -101,7 +142,9 @@ class _Run:
         self.interrupts.watch()
         try:
             with self._scope:
-                async with open_session(self._config, self._agent, self._on_event) as self._session:
+                async with open_session(
+                    self._config, self._agent, self._on_event, f"anima run {self._config.file}"
+                ) as self._session:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._progress.run)
                         self._answer = await self._session.ask(self._task, self._show)
@@ -153,7 +196,7 @@ class _Run:
         match self._error:
             case None | SystemExit():
                 pass
-            case ActorError() | SupervisorError() as error:
+            case ActorError() | StoreError() | SupervisorError() as error:
                 print(f"anima: {error}", file=sys.stderr)
             case error:
                 print(f"anima: ended by {describe(error)}", file=sys.stderr)

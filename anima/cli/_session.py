@@ -59,14 +59,15 @@ async def _show_all(inbox: Inbox[TurnEvent], show: Show) -> None:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    config: AgentFile | Tree, agent: str | None, on_event: Callable[[Event], None]
+    config: AgentFile | Tree, agent: str | None, on_event: Callable[[Event], None], owner: str
 ) -> AsyncIterator[Session]:
     """Start the agent of a file, or a whole tree, of which `agent` is asked (its path, or the end of it).
 
-    At the end of the block everything is stopped in order. Raises what starting raises, and `ActorStopped` if the agent
-    is gone.
+    What happens is kept in its home, which belongs to `owner` meanwhile; what was left there is gone on with only when
+    it is asked for. At the end of the block everything is stopped in order. Raises what starting raises, `StoreError`,
+    and `ActorStopped` if the agent is gone.
     """
-    async with open_home() as home:
+    async with open_home(config.home, name=home_name(config), owner=owner, resume=False) as home:
         if isinstance(config, Tree):
             spec, name = config.in_home(home), config.root
             async with open_system(spec, name=name, on_event=on_event, watchdog=BLOCKED_SECONDS) as system:
@@ -77,6 +78,11 @@ async def open_session(
                 make = functools.partial(Agent, config.spec, home)
                 ref = await system.spawn(ActorSpec(config.spec.name, make, declares=config.subscribe))
                 yield Session(home, system, ref, config.spec)
+
+
+def home_name(config: AgentFile | Tree) -> str:
+    """The name of its journal in its home."""
+    return config.root if isinstance(config, Tree) else config.spec.name
 
 
 def _alive(ref: ActorRef[Task]) -> ActorRef[Task]:

@@ -12,9 +12,10 @@ import click
 import trio
 
 from anima.actors import open_system
-from anima.agents import open_home
+from anima.agents import Home, open_home
 from anima.config import BadValue, ConfigError, Tree, load_tree, notes, outline, parse_duration
 from anima.observe import JsonLines, LiveView, Log, Summary
+from anima.store import StoreError
 from anima_supervisors import Event, Supervisor, SupervisorError, describe, leaves
 
 from ._signals import INTERRUPTED, Interrupts, leave
@@ -106,6 +107,7 @@ class _Run:
         self._broken: set[str] = set()
         self._scope = trio.CancelScope()
         self._supervisor: Supervisor | None = None
+        self._home: Home | None = None
         self._error: BaseException | None = None
         self.interrupts = Interrupts(self._stop, self._scope.cancel, self._acknowledge)
 
@@ -136,9 +138,11 @@ class _Run:
     async def _supervise(self) -> None:
         tree = self._tree
         async with (
-            open_home() as home,
+            open_home(
+                tree.home if tree.agents else None, name=tree.root, owner=f"anima supervise {tree.file}"
+            ) as self._home,
             open_system(
-                tree.in_home(home), name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS
+                tree.in_home(self._home), name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS
             ) as system,
         ):
             supervisor = self._supervisor = system.supervisor
@@ -153,6 +157,8 @@ class _Run:
         self._stop()
 
     def _stop(self) -> None:
+        if self._home is not None:
+            self._home.park()
         if self._supervisor is not None:
             self._supervisor.stop()
         else:
@@ -194,7 +200,7 @@ class _Run:
         match self._error:
             case SystemExit(code=str(text)):
                 self._guarded("the log", self._log.say, text)
-            case SupervisorError() as error:
+            case SupervisorError() | StoreError() as error:
                 self._guarded("the log", self._log.say, f"anima: {error}")
             case BaseException() as error if not isinstance(error, SystemExit | KeyboardInterrupt):
                 self._guarded("the log", self._log.say, f"anima: ended by {describe(error)}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from anima import __version__
+from anima.cli import COMMANDS
 
 ANIMA = str(Path(sys.executable).with_name("anima"))
 
@@ -48,7 +49,8 @@ def test_help_costs_less_than_250_ms_of_cpu() -> None:
 def test_help_lists_each_command_with_a_line() -> None:
     done = run(ANIMA, "-h")
     assert done.returncode == 0
-    assert "supervise  Run a supervision tree from a TOML file." in done.stdout
+    for name, (_, line) in COMMANDS.items():
+        assert f"{name:14}{line}" in done.stdout
 
 
 def test_the_version_is_told() -> None:

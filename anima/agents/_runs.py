@@ -1,0 +1,78 @@
+"""What stands in a journal, for those who look at it from outside: also beside the program that owns it."""
+
+from __future__ import annotations
+
+import attrs
+
+from anima.store import Connection, Store
+
+from ._answer import StopReason
+from ._codec import Codec
+from ._records import Record, TurnEnded
+
+_COLUMNS = "id, agent, conversation, state, attempts, began, changed, stop_reason, error"
+
+
+@attrs.frozen
+class Run:
+    """One turn, as the journal has it. `state`: open, ended, or aside; times in UNIX seconds."""
+
+    id: str
+    agent: str
+    conversation: str
+    state: str
+    attempts: int
+    began: float
+    changed: float
+    stop_reason: str | None
+    error: str | None
+
+
+@attrs.frozen
+class Entry:
+    """A record with the time at which it was kept, in UNIX seconds."""
+
+    time: float
+    record: Record
+
+
+async def list_runs(store: Store) -> tuple[Run, ...]:
+    """All turns of a journal, in the order in which they began."""
+    rows = await store.read(
+        lambda connection: connection.execute(f"SELECT {_COLUMNS} FROM turns ORDER BY number").fetchall()
+    )
+    return tuple(Run(*row) for row in rows)
+
+
+async def read_run(store: Store, id: str) -> tuple[Entry, ...]:
+    """The records of one. Raises `UnreadableRecord`."""
+    rows = await store.read(
+        lambda connection: connection.execute(
+            "SELECT time, body FROM records WHERE turn = (SELECT number FROM turns WHERE id = ?) ORDER BY number", (id,)
+        ).fetchall()
+    )
+    codec = Codec()
+    return tuple(Entry(time, codec.decode(body)) for time, body in rows)
+
+
+async def retry_run(store: Store, id: str) -> None:
+    """Have a turn that was put aside gone on with, as if it had never failed. The store has to be owned."""
+    sql = "UPDATE turns SET state = 'open', attempts = 0, error = NULL WHERE id = ? AND state = 'aside'"
+    await store.write(lambda connection: connection.execute(sql, (id,)).fetchall())
+
+
+async def end_run(store: Store, id: str, now: float) -> None:
+    """End a turn that is open or put aside: it was cancelled. The store has to be owned."""
+    body = Codec().encode(TurnEnded(stop_reason=StopReason.CANCELLED, text=""))
+
+    def write(connection: Connection) -> None:
+        connection.execute(
+            "INSERT INTO records SELECT t.number, coalesce((SELECT max(r.number) FROM records r"
+            " WHERE r.turn = t.number), 0) + 1, ?, ? FROM turns t WHERE t.id = ?",
+            (now, body, id),
+        )
+        connection.execute(
+            "UPDATE turns SET state = 'ended', stop_reason = 'cancelled', changed = ? WHERE id = ?", (now, id)
+        )
+
+    await store.write(write)

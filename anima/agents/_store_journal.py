@@ -1,0 +1,197 @@
+"""The journal on the disk: what is acknowledged survives the program, and a power cut."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from anima.store import Connection, Schema, Store
+
+from ._codec import Codec
+from ._journal import PROGRESS, BegunAlready, Letter
+from ._records import Record, TurnBegan, TurnEnded
+
+#: Migrations that were once released stay as they are; a change is a new one at the end.
+JOURNAL = Schema(
+    "anima.journal",
+    (
+        """
+        CREATE TABLE turns (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,  -- their order: clocks may jump
+            id TEXT NOT NULL UNIQUE,
+            agent TEXT NOT NULL,
+            conversation TEXT NOT NULL,
+            state TEXT NOT NULL,                       -- open, ended, aside
+            attempts INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,                    -- of the program that worked on it last
+            began REAL NOT NULL,
+            changed REAL NOT NULL,
+            stop_reason TEXT,
+            error TEXT
+        );
+        CREATE INDEX turns_of_conversation ON turns (agent, conversation, number);
+        CREATE INDEX turns_open ON turns (agent, number) WHERE state = 'open';
+        CREATE INDEX turns_by_age ON turns (changed);
+        CREATE TABLE records (
+            turn INTEGER NOT NULL REFERENCES turns (number) ON DELETE CASCADE,
+            number INTEGER NOT NULL,
+            time REAL NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (turn, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE letters (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            agent TEXT NOT NULL,
+            sender TEXT NOT NULL,
+            text TEXT NOT NULL,
+            posted REAL NOT NULL,
+            seen REAL
+        );
+        CREATE INDEX letters_unseen ON letters (agent, number) WHERE seen IS NULL;
+        CREATE TABLE timers (agent TEXT NOT NULL, timer TEXT NOT NULL, due REAL NOT NULL, PRIMARY KEY (agent, timer))
+            WITHOUT ROWID;
+        """,
+    ),
+)
+
+
+class StoreJournal:
+    """A journal in a store that this program owns (`open_store(..., JOURNAL, owner=...)`).
+
+    `now` is the time of the wall, for people who read it; nothing is decided by it.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self._now = now
+        self._codec = Codec()
+
+    @property
+    def _epoch(self) -> int:
+        return self.store.epoch or 0
+
+    async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
+        rows = [(record, self._codec.encode(record)) for record in records]
+        now, epoch = self._now(), self._epoch
+        progress = any(isinstance(record, PROGRESS) for record in records)
+
+        def write(connection: Connection) -> None:
+            for record, body in rows:
+                if isinstance(record, TurnBegan):
+                    _begin(connection, turn, record, now, epoch)
+                connection.execute(
+                    "INSERT INTO records SELECT t.number, coalesce((SELECT max(r.number) FROM records r"
+                    " WHERE r.turn = t.number), 0) + 1, ?, ? FROM turns t WHERE t.id = ?",
+                    (now, body, turn),
+                )
+                if isinstance(record, TurnEnded):
+                    connection.execute(
+                        "UPDATE turns SET state = 'ended', stop_reason = ?, error = ?, changed = ? WHERE id = ?",
+                        (record.stop_reason.value, record.error, now, turn),
+                    )
+            if progress:
+                connection.execute("UPDATE turns SET attempts = 1 WHERE id = ? AND attempts > 1", (turn,))
+            connection.executemany(
+                "UPDATE letters SET seen = ? WHERE id = ? AND seen IS NULL", [(now, id) for id in taken]
+            )
+
+        await self.store.write(write)
+
+    async def records(self, turn: str) -> tuple[Record, ...]:
+        rows = await self.store.read(
+            lambda connection: connection.execute(
+                "SELECT body FROM records WHERE turn = (SELECT number FROM turns WHERE id = ?) ORDER BY number", (turn,)
+            ).fetchall()
+        )
+        return tuple(self._codec.decode(body) for (body,) in rows)
+
+    async def turns(self, agent: str, conversation: str) -> tuple[str, ...]:
+        rows = await self.store.read(
+            lambda connection: connection.execute(
+                "SELECT id FROM turns WHERE agent = ? AND conversation = ? ORDER BY number", (agent, conversation)
+            ).fetchall()
+        )
+        return tuple(id for (id,) in rows)
+
+    async def attempt(self, turn: str) -> int:
+        epoch = self._epoch
+
+        def write(connection: Connection) -> int:
+            (attempts,) = connection.execute(
+                "UPDATE turns SET attempts = attempts + 1, epoch = ? WHERE id = ? RETURNING attempts", (epoch, turn)
+            ).fetchone()
+            return int(attempts)
+
+        return await self.store.write(write)
+
+    async def unfinished(self, agent: str) -> tuple[str, ...]:
+        epoch = self._epoch
+        rows = await self.store.read(
+            lambda connection: connection.execute(
+                "SELECT id FROM turns WHERE agent = ? AND state = 'open' AND epoch < ? ORDER BY number", (agent, epoch)
+            ).fetchall()
+        )
+        return tuple(id for (id,) in rows)
+
+    async def park(self, turn: str) -> None:
+        await self.store.write(
+            lambda connection: connection.execute(
+                "UPDATE turns SET attempts = attempts - 1 WHERE id = ?", (turn,)
+            ).fetchall()
+        )
+
+    async def put_aside(self, turn: str, error: str) -> None:
+        now = self._now()
+        await self.store.write(
+            lambda connection: connection.execute(
+                "UPDATE turns SET state = 'aside', error = ?, changed = ? WHERE id = ?", (error, now, turn)
+            ).fetchall()
+        )
+
+    async def post(self, agent: str, letter: Letter) -> bool:
+        row = (letter.id, agent, _plain(letter.sender), _plain(letter.text), self._now())
+
+        def write(connection: Connection) -> bool:
+            sql = "INSERT INTO letters (id, agent, sender, text, posted) VALUES (?, ?, ?, ?, ?)"
+            return bool(connection.execute(f"{sql} ON CONFLICT DO NOTHING RETURNING id", row).fetchall())
+
+        return await self.store.write(write)
+
+    async def letters(self, agent: str) -> tuple[Letter, ...]:
+        rows = await self.store.read(
+            lambda connection: connection.execute(
+                "SELECT id, text, sender FROM letters WHERE agent = ? AND seen IS NULL ORDER BY number", (agent,)
+            ).fetchall()
+        )
+        return tuple(Letter(*row) for row in rows)
+
+    async def due(self, agent: str, timer: str) -> float | None:
+        row = await self.store.read(
+            lambda connection: connection.execute(
+                "SELECT due FROM timers WHERE agent = ? AND timer = ?", (agent, timer)
+            ).fetchone()
+        )
+        return None if row is None else float(row[0])
+
+    async def set_due(self, agent: str, timer: str, due: float) -> None:
+        await self.store.write(
+            lambda connection: connection.execute(
+                "INSERT INTO timers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET due = excluded.due", (agent, timer, due)
+            ).fetchall()
+        )
+
+
+def _begin(connection: Connection, turn: str, record: TurnBegan, now: float, epoch: int) -> None:
+    begun = connection.execute(
+        "INSERT INTO turns (id, agent, conversation, state, attempts, epoch, began, changed)"
+        " VALUES (?, ?, ?, 'open', 1, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING number",
+        (turn, record.agent, record.conversation, epoch, now, now),
+    ).fetchall()
+    if not begun:
+        raise BegunAlready(turn)
+
+
+def _plain(text: str) -> str:
+    """Without half surrogate pairs, which no database keeps."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,151 @@
+"""`anima runs list|show|cancel CONFIG`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+
+from anima.agents import (
+    Compacted,
+    Entry,
+    ModelAnswered,
+    ModelCalled,
+    ModelFailed,
+    Run,
+    ToolAnswered,
+    ToolCalled,
+    TurnBegan,
+    TurnEnded,
+    end_run,
+    read_run,
+)
+
+from ._configs import read_config
+from ._journals import fail, find_run, in_journal, read_runs
+from ._printer import one_line
+
+FILE = click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
+ID = click.argument("id", metavar="ID")
+
+
+@click.group()
+def runs() -> None:
+    """What agents have done. ID is that of a run, or its beginning."""
+
+
+@runs.command("list")
+@FILE
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each run, on a line of its own.")
+def list_(file: Path, as_json: bool) -> None:
+    """List all runs of an agent or a tree, the oldest first."""
+    for run in read_runs(read_config(file)):
+        click.echo(json.dumps(attrs.asdict(run)) if as_json else line(run))
+
+
+def line(run: Run) -> str:
+    """One run, for people."""
+    state = run.stop_reason or run.state
+    error = f"  {one_line(run.error)}" if run.error else ""
+    return f"{run.id}  {_when(run.began)}  {run.agent}  {state}  {run.attempts} attempts{error}"
+
+
+@runs.command()
+@FILE
+@ID
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each record, on a line of its own.")
+def show(file: Path, id: str, as_json: bool) -> None:
+    """Show the steps of a run: with times, tokens, arguments and results."""
+    config = read_config(file)
+    run = find_run(config, id)
+    nothing: tuple[Entry, ...] = ()
+    entries = in_journal(config, lambda store: read_run(store, run.id), nothing)
+    if as_json:
+        for entry in entries:
+            kind = type(entry.record).__name__
+            fields = attrs.asdict(entry.record, value_serializer=_plain)
+            click.echo(json.dumps({"time": entry.time, "record": kind, **fields}))
+        return
+    click.echo(line(run))
+    for text in _steps(entries):
+        click.echo(text)
+
+
+def _plain(_: Any, __: Any, value: Any) -> Any:
+    return getattr(value, "value", value)
+
+
+def _steps(entries: tuple[Entry, ...]) -> Iterator[str]:
+    for entry in entries:
+        at = _when(entry.time)
+        match entry.record:
+            case TurnBegan(task=task):
+                yield f"{at}       task: {one_line(task)}"
+            case ModelCalled(step=step, told=told):
+                news = "; ".join(f"{one.why.value}: {one_line(one.text)}" for one in told if one.why.value != "task")
+                yield f"{at}  {step:>3}  the model is asked{f' ({news})' if news else ''}"
+            case ModelAnswered(step=step, message=message, finish=finish, cost=cost):
+                usage = finish.usage
+                price = "" if cost is None else f", ${cost:.4f}"
+                calls = "".join(f" [{call.name} {one_line(call.arguments)}]" for call in message.calls)
+                tokens = f"{usage.input_tokens} + {usage.output_tokens} tokens{price}"
+                yield f"{at}  {step:>3}  it says: {one_line(message.text)}{calls} ({tokens})"
+            case ModelFailed(step=step, text=text):
+                yield f"{at}  {step:>3}  it could not answer: {one_line(text)}"
+            case ToolCalled(step=step, tool=tool, effect=effect):
+                yield f"{at}  {step:>3}  {tool} is run ({effect.value})"
+            case ToolAnswered(step=step, result=result):
+                word = "failed" if result.failed else "gave"
+                yield f"{at}  {step:>3}  {result.name} {word}: {one_line(result.content)}"
+            case Compacted(step=step, messages=messages):
+                yield f"{at}  {step:>3}  the first {messages} messages before were summarized"
+            case TurnEnded(stop_reason=reason, text=text):
+                yield f"{at}       ended with {reason.value}: {one_line(text)}"
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@runs.command()
+@FILE
+@ID
+def cancel(file: Path, id: str) -> None:
+    """End a run that was cut off, so that nobody goes on with it. Not while a program works on it."""
+    config = read_config(file)
+    run = find_run(config, id)
+    if run.state == "ended":
+        fail(f"run {run.id} has ended already, with {run.stop_reason}")
+    in_journal(config, lambda store: end_run(store, run.id, time.time()), None, owner="anima runs cancel")
+    click.echo(f"run {run.id} is cancelled", err=True)
+
+
+@runs.command(context_settings={"ignore_unknown_options": True})
+@FILE
+@click.argument("id", metavar="[ID]", required=False)
+@click.pass_context
+def resume(ctx: click.Context, file: Path, id: str | None) -> None:
+    """Go on with a run that was cut off: the last one, or ID. The same as `anima run CONFIG --resume [ID]`."""
+    from ._run import run as run_command
+
+    config = read_config(file)
+    agent: str | None = None
+    if id is not None:
+        agent = find_run(config, id).agent.partition("/")[2] if hasattr(config, "agents") else None
+    ctx.invoke(
+        run_command,
+        file=file,
+        task=None,
+        resume=id or "",
+        agent=agent,
+        verbose=False,
+        as_json=False,
+        no_stream=False,
+        sets=(),
+    )
