@@ -107,7 +107,6 @@ async def _serve(
     that was used: it goes on with a scope, or without.
     """
     mailbox = cell.mailbox
-    queue = mailbox.queue
     budget = YIELD_EVERY
     envelope: Envelope
     while True:
@@ -122,8 +121,8 @@ async def _serve(
                 continue  # it was for one that has ended in another way
             if isinstance(envelope, News) and envelope.incarnation not in (None, handle):
                 continue
-        elif queue:
-            envelope = queue.popleft()
+        elif mailbox.queue:
+            envelope = mailbox.queue.popleft()
             if mailbox.putting:
                 mailbox.let_in()
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 import outcome
@@ -23,6 +23,8 @@ from ._errors import MailboxClosed, MailboxFull
 
 T = TypeVar("T")
 
+#: The queue of a mailbox that has had no message yet: a deque takes more memory than all else in it.
+EMPTY: deque[Any] = deque(maxlen=0)
 #: How many messages may be put or taken without a wait before the task yields to others.
 YIELD_EVERY = 32
 
@@ -99,7 +101,7 @@ class Mailbox(Generic[T]):
         self.owner = owner
         self._on_drop = on_drop
         #: the messages, and those of the reserved lane (made when there is the first one): for `take` in long
-        self.queue: deque[T] = deque()
+        self.queue: deque[T] = EMPTY
         self.reserved: deque[T] | None = None
         #: tasks waiting for room, each with its message, in the order in which they came
         self.putting: dict[Task, T] | None = None
@@ -141,6 +143,8 @@ class Mailbox(Generic[T]):
         """Put a message without waiting. Without room: what `overflow` says. Raises `MailboxFull`, `MailboxClosed`."""
         if len(self.queue) < self._room:
             self._received += 1
+            if self.queue is EMPTY:
+                self.queue = deque()
             self.queue.append(message)
             if self._waiter is not None:
                 self._wake_waiter()
@@ -206,6 +210,8 @@ class Mailbox(Generic[T]):
 
     def _append(self, message: T) -> None:
         self._received += 1
+        if self.queue is EMPTY:
+            self.queue = deque()
         self.queue.append(message)
         if self._waiter is not None:
             self._wake_waiter()
@@ -327,6 +333,8 @@ class Mailbox(Generic[T]):
 
         They had their room already, so that the mailbox may hold more than its capacity until they are taken again.
         """
+        if self.queue is EMPTY:
+            self.queue = deque()
         self.queue.extendleft(reversed(messages))
         for _ in messages:
             if self._waiter is not None:
@@ -343,7 +351,7 @@ class Mailbox(Generic[T]):
         self._room = 0
         left = [*(self.reserved or ()), *self.queue]
         self.reserved = None
-        self.queue.clear()
+        self.queue = EMPTY
         for task in self.putting or ():
             trio.lowlevel.reschedule(task, outcome.Value(False))
         self.putting = None
