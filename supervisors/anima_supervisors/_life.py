@@ -40,6 +40,7 @@ class Life:
         make_inner: Callable[[AnySupervisorSpec, Incarnation], InnerSupervisor],
     ) -> None:
         self.spec = spec
+        self.dynamic = isinstance(spec, DynamicSupervisorSpec)
         self.path = path
         self.tree = tree
         self.children = Children()
@@ -70,10 +71,6 @@ class Life:
         self._calls_from: dict[Incarnation, dict[Call, None]] = {}
         self._body: trio.CancelScope | None = None
         self.ended_event = trio.Event()
-
-    @property
-    def dynamic(self) -> bool:
-        return isinstance(self.spec, DynamicSupervisorSpec)
 
     # From start to end
 
@@ -240,7 +237,10 @@ class Life:
 
     def child_of(self, task: trio.lowlevel.Task) -> Incarnation | None:
         """The incarnation of a child of this supervisor inside which `task` runs, however deep."""
-        return next((around for around in incarnations_around(self.tree, task) if around.owner is self), None)
+        for around in incarnations_around(self.tree, task):
+            if around.owner is self:
+                return around
+        return None
 
     def _refuse_calls_from(self, stopping: Incarnation) -> None:
         """A child that is asked to stop while it waits for us would wait until its bound (rule H5)."""
