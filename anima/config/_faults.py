@@ -47,3 +47,6 @@ class Faults:
                 known = words[0] in attrs.fields_dict(table)
                 self.problem(f"{key}.{words[0]}" if known else key, words[-1] if known else fault)
             return None
+        except RecursionError:  # what a spec says of a value that is nested without end
+            self.problem(key, "is nested too deeply")
+            return None

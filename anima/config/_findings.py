@@ -42,6 +42,8 @@ class Findings:
                 field, _, rest = fault.partition(" ")  # most faults begin with the field's name
                 known = rest.startswith("must be ") and field.isidentifier()
                 self.problem(f"{key}.{field}" if known else key, rest if known else fault)
+        except RecursionError:  # what a spec says of a value that is nested without end
+            self.problem(key, "is nested too deeply")
         return None
 
     def text(self, key: str, file: Path) -> str | None:
