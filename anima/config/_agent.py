@@ -60,7 +60,7 @@ def load_agent(file: Path, *, sets: Sequence[str] = (), environ: Mapping[str, st
     """
     environ = os.environ if environ is None else environ
     layer = file_layer(file)
-    if layer.data.keys() & {"root", "supervisors"}:
+    if is_tree(layer.data):
         raise ConfigError(file, [Problem("", "describes a tree, not an agent", "anima supervise runs it")])
     problems: list[Problem] = []
     layers = [layer, *environment_layers(environ, problems)]
@@ -69,6 +69,11 @@ def load_agent(file: Path, *, sets: Sequence[str] = (), environ: Mapping[str, st
     if problems or agent is None:
         raise ConfigError(file, [attrs.evolve(one, file=None) if one.file == file else one for one in problems])
     return agent
+
+
+def is_tree(data: Mapping[str, Any]) -> bool:
+    """Whether these are the data of a tree file: it has a root, or supervisors."""
+    return bool(data.keys() & {"root", "supervisors"})
 
 
 def build_agent(
@@ -97,7 +102,8 @@ class _Build:
         self._folders = dict.fromkeys(layer.folder for layer in layers if layer.file is not None)
         self._environ = environ
         self._home = home
-        self._values = layered(layers, problems)
+        first = next(layer for layer in layers if layer.file == file)
+        self._values = layered(layers, first, problems)
         self._findings = Findings(self._values, problems)
 
     def agent(self) -> AgentFile | None:

@@ -13,7 +13,7 @@ from anima.actors import ActorSpec
 from anima.agents import Agent, Home
 from anima_supervisors import BadSpec, ChildSpec, SupervisorSpec
 
-from ._agent import AgentFile, build_agent
+from ._agent import AgentFile, build_agent, is_tree
 from ._errors import ConfigError, Problem
 from ._faults import Faults
 from ._layers import Layer, environment_layers, file_layer
@@ -34,8 +34,8 @@ class AgentPlace:
         """What outlines call it."""
         return f"agent ({self.agent.spec.model.name})"
 
-    async def __call__(self) -> None:
-        """Raises `BadSpec`."""
+    async def __call__(self, *, task_status: object) -> None:
+        """Never starts. Raises `BadSpec`."""
         raise BadSpec(f"agent {self.agent.spec.name!r} has no home: start the tree with Tree.in_home(home)")
 
 
@@ -125,6 +125,9 @@ class TreeAgents:
                 layers.append(file_layer(file))
             except ConfigError as error:
                 problems.extend(attrs.evolve(problem, file=file) for problem in error.problems)
+                return None
+            if is_tree(layers[-1].data):
+                problems.append(Problem(f"{key}.config", f"{file} describes a tree, not an agent"))
                 return None
         inline = {section: value for section in AGENT_SECTIONS if (value := getattr(table, section))}
         layers.append(Layer(str(self._file), self._file.parent, inline, self._file, f"{key}.", self._lines))

@@ -46,7 +46,7 @@ class Layer:
     def problem(self, key: str, what: str, hint: str | None = None) -> Problem:
         """What is wrong with a value of this layer."""
         if self.file is None:
-            return Problem(key, f"{what}, from {self.origin}", hint)
+            return Problem(f"{self.prefix}{key}", f"{what}, from {self.origin}", hint)
         return Problem(f"{self.prefix}{key}", what, hint, self.file)
 
 
@@ -121,9 +121,12 @@ class Layered:
         return (self.place(key) or self.first).problem(key, what, hint)
 
 
-def layered(layers: Sequence[Layer], problems: list[Problem]) -> Layered:
-    """The layers, the later ones on top. What is wrong with a single one of them is added to `problems`."""
-    result = Layered({}, {}, layers[0])
+def layered(layers: Sequence[Layer], first: Layer, problems: list[Problem]) -> Layered:
+    """The layers, the later ones on top. What is wrong with a single one of them is added to `problems`.
+
+    What is missing is told as a problem of `first`.
+    """
+    result = Layered({}, {}, first)
     for layer in layers:
         _lay(result, result.data, _plain(layer, layer.data, AgentFileTable, "", problems), layer, (), AgentFileTable)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ._agent import AgentFile, load_agent
+from ._agent import AgentFile, is_tree, load_agent
 from ._toml import read_toml
 from ._tree import Tree, load_tree
 
@@ -16,5 +16,5 @@ def load_config(file: Path, *, sets: Sequence[str] = (), environ: Mapping[str, s
     Blocks: reads files and runs imports. Raises `ConfigError` with everything that is wrong.
     """
     data, _ = read_toml(file)
-    load = load_tree if data.keys() & {"root", "supervisors"} else load_agent
+    load = load_tree if is_tree(data) else load_agent
     return load(file, sets=sets, environ=environ)

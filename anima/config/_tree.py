@@ -79,7 +79,7 @@ class _Build:
     ) -> None:
         self.data = data
         self.faults = Faults()
-        self.home = self._home(file.parent, environ)
+        self.home = self._home(file.parent, settings.has("home"), environ)
         self.processes = Processes(file.parent, self.faults)
         self.agents = TreeAgents(file, lines, self.home, environ, settings.layers, self.faults)
         self.root = ""
@@ -100,11 +100,11 @@ class _Build:
 
     # Reading
 
-    def _home(self, folder: Path, environ: Mapping[str, str]) -> Path:
+    def _home(self, folder: Path, is_set: bool, environ: Mapping[str, str]) -> Path:
         """The folder of the agents: from `--set` or the environment (relative to where we are), or from the file."""
         value = self.data.get("home", ".anima")
         path = structure(value, Path, "home", self.faults.problems) or Path(".anima")
-        if "ANIMA_HOME" in environ:
+        if "ANIMA_HOME" in environ and not is_set:
             return Path.cwd() / environ["ANIMA_HOME"]
         return folder / path
 

@@ -31,6 +31,10 @@ class TreeSets:
             if layer is not None:
                 self._add(layer)
 
+    def has(self, key: str) -> bool:
+        """Whether a key of the tree's own is set."""
+        return key in self._keys
+
     def told(self, problem: Problem) -> Problem:
         """The problem, which says so where its value was set."""
         mine = any(problem.key == key or problem.key.startswith((f"{key}.", f"{key}[")) for key in self._keys)
