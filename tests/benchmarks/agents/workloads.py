@@ -23,6 +23,8 @@ SYSTEM = "You are Ada, a helpful and careful assistant. Use your tools where the
 
 #: Seconds between the events of an answer, so that a client reads each by itself, however fast it is.
 DRIP = 0.0005
+#: Seconds before an answer that comes late: all agents are waiting for theirs at once.
+LATE = 0.25
 WORDS = 12
 MANY_WORDS = 112
 CALLS = 10
@@ -49,7 +51,9 @@ ROWS: dict[str, Row] = {
     "tool_1": Row(40, f"count {CALLS - 1}", "2 calls of the model, 1 of a tool"),
     "tools_10": Row(12, "count 0", f"{CALLS + 1} calls of the model, {CALLS} of a tool in between"),
     "fan_10": Row(20, "count at once", f"2 calls of the model, {CALLS} of a tool, all in the first answer"),
-    "agents_100": Row(4, f"count {CALLS - 1}", f"that of tool_1, in {AGENTS} agents at once", AGENTS),
+    "agents_100": Row(
+        4, "count late", f"as tool_1, the first answer after {LATE} s, in {AGENTS} agents at once", AGENTS
+    ),
 }
 
 #: What is asked for by difference: the first row without the second, by so many operations.
@@ -84,6 +88,7 @@ def script() -> list[dict[str, object]]:
         *(answer(counted(number), calls=[call(number + 1)]) for number in range(1, CALLS)),
         answer("count 0", calls=[call(1)]),
         answer(f"count {CALLS - 1}", calls=[call(CALLS)]),
+        answer("count late", calls=[call(CALLS)], delay=LATE),
         answer("count at once", calls=[call(number) for number in range(1, CALLS + 1)]),
     ]
 
