@@ -2,8 +2,8 @@
 
     python tests/benchmarks/agents/sample.py ROW [--candidate NAME] [--turns N] [--by own|all]
 
-Every 0.5 ms of CPU, or as often as the system will, the running function and its callers are noted. Prints the share of all samples in which functions
-were running (`own`), or running or waiting for what they had called (`all`).
+Every 0.5 ms of CPU, or as often as the system can, the running function and its callers are noted. Prints the share of
+all samples in which functions were running (`own`), or running or waiting for what they had called (`all`).
 """
 
 from __future__ import annotations
