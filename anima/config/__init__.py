@@ -12,7 +12,7 @@
 """
 
 from ._agent import AgentFile, load_agent
-from ._agent_tables import MemoryTable, PriceTable, ThinkTable
+from ._agent_tables import MemoryTable, ThinkTable
 from ._errors import ConfigError, Problem
 from ._http import HttpOk
 from ._load import load_config
@@ -28,7 +28,6 @@ __all__ = [
     "Duration",
     "HttpOk",
     "MemoryTable",
-    "PriceTable",
     "Problem",
     "Setting",
     "ThinkTable",

@@ -11,8 +11,9 @@ import attrs
 
 from anima.agents import AgentSpec, Limits, Output
 from anima.hub import Capability, Listens
+from anima.llm import Price, price_of
 
-from ._agent_tables import AgentFileTable, MemoryTable, PriceTable, ThinkTable
+from ._agent_tables import AgentFileTable, MemoryTable, ThinkTable
 from ._errors import ConfigError, Problem
 from ._findings import Findings
 from ._layers import Layer, environment_layers, file_layer, layered, set_layer
@@ -38,8 +39,6 @@ class AgentFile:
     subscribe: tuple[Listens, ...] = ()
     memory: MemoryTable = MemoryTable()
     think: ThinkTable = ThinkTable()
-    #: by the name of the model, as `ModelSpec.name` has it
-    prices: Mapping[str, PriceTable] = attrs.field(factory=dict)
     verbose: bool = False
     #: every setting with where it is from
     values: tuple[Setting, ...] = attrs.field(default=(), repr=False)
@@ -129,7 +128,6 @@ class _Build:
             subscribe=subscribe,
             memory=attrs.evolve(table.memory, path=self._folder / table.memory.path),
             think=table.think,
-            prices={} if table.llm.price is None else {model.spec.name: table.llm.price},
             verbose=table.observe.verbose,
             values=tuple(settings(table, self._folder, self._values, model)),
             notes=tuple(dict.fromkeys(say.notes)),
@@ -182,10 +180,20 @@ class _Build:
             corrections=think.corrections,
             parallel_tools=think.parallel_tools,
             context_tokens=think.context_tokens,
+            prices=self._prices(table, model),
             timers=tuple(timer.timer() for timer in agent.timers),
             on_doubt=think.on_doubt,
             spawn_depth=think.spawn_depth,
         )
+
+    def _prices(self, table: AgentFileTable, model: BuiltModel) -> Mapping[str, Price]:
+        given = table.llm.price
+        prices = {} if given is None else {model.spec.model: given.price()}
+        unknown = [one.name for one in (model.spec, *model.spec.fallback) if price_of(one, prices) is None]
+        if table.budget.cost is not None and unknown:
+            what = f"the price of {', '.join(unknown)} is not known, so that it counts as nothing; llm.price says it"
+            self._findings.note("budget.cost", what)
+        return prices
 
     def _persona(self, table: AgentFileTable) -> str:
         agent = table.agent

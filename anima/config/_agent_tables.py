@@ -12,7 +12,7 @@ from pathlib import Path
 import attrs
 
 from anima.agents import OnDoubt, TimerSpec
-from anima.llm import Retry, Timeouts, ToolProtocol
+from anima.llm import Price, Retry, Timeouts, ToolProtocol
 
 from ._tables import CapabilityTable, SubscribeTable
 from ._values import Amount, Count, Duration, Natural, Positive, Span
@@ -81,12 +81,18 @@ class PriceTable:
 
     input: tokens that it reads
     output: tokens that it writes
-    cached: tokens that it has read before; by default as much as others
+    cached: tokens that its provider has kept from an earlier request; by default as much as others
+    cache_write: tokens that its provider keeps for a later one; by default as much as others
     """
 
     input: Amount
     output: Amount
     cached: Amount | None = None
+    cache_write: Amount | None = None
+
+    def price(self) -> Price:
+        """Raises `BadSpec`."""
+        return Price(**attrs.asdict(self))
 
 
 @attrs.frozen(kw_only=True)
@@ -111,7 +117,7 @@ class LlmTable:
     timeouts: how long each stage of a request may take
     file: the script of the provider `scripted`, the cassette of `replay`; others do not use it
     record: a cassette on which its traffic is recorded, for `replay`
-    price: what a million of its tokens cost, in US dollars
+    price: what a million of its tokens cost, in US dollars; that of many models is known
     """
 
     provider: str

@@ -11,7 +11,7 @@ import pytest
 from anima.agents import Limits, OnDoubt, TimerSpec
 from anima.config import load_agent
 from anima.hub import Listens, Slow
-from anima.llm import Retry, Secret, Timeouts, ToolProtocol
+from anima.llm import Price, Retry, Secret, Timeouts, ToolProtocol
 from tests.anima.agent_files import LEAST, folder, load, write
 
 __all__ = ["folder"]
@@ -205,8 +205,7 @@ def test_its_model_is_what_the_file_says(beside: Path) -> None:
         max_retries=1, initial_delay=1, max_delay=2, exponential_base=3, retry_after_cap=10, total=60
     )
     assert (model.cool_down, model.concurrency, model.record) == (60, 2, beside / "traffic.jsonl")
-    price = agent.prices["openai:gpt-4o"]
-    assert attrs.astuple(price) == (2.5, 10, 1.25)
+    assert agent.spec.prices == {"gpt-4o": Price(2.5, 10, 1.25)}
 
 
 def test_what_it_falls_back_to_with_the_same_provider_is_asked_in_the_same_way_others_in_their_own(
@@ -304,6 +303,10 @@ def test_a_key_is_referred_to_named_written_or_that_of_the_provider(folder: Path
         (
             'provider = "local"\nfallback = ["anthropic:m"]',
             "llm.fallback[0]: anthropic wants a key: set the environment variable ANTHROPIC_API_KEY",
+        ),
+        (
+            'provider = "openai"\nbase_url = "http://x/v1"\nmodel = "own"\nfallback = ["local"]\n[budget]\ncost = 1',
+            "budget.cost: the price of openai:own is not known, so that it counts as nothing; llm.price says it",
         ),
         ('provider = "local"\nfile = "script.toml"', "llm.file: local does not use it"),
         ('provider = "local"\n[memory]\nbackend = "sqlite"', "memory.backend: has no effect yet"),

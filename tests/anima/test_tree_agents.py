@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from anima.actors import open_system
 from anima.agents import Agent, AgentTurnEnded, Note, StopReason, Task, open_home
 from anima.config import AgentFile, ConfigError, Tree, load_config, load_tree, notes, outline
+from anima.config._schema import setting_paths
+from anima.config._tables import AgentPlaceTable
 from anima.hub import Hub
 from anima.llm import Secret
 from anima_supervisors import After, ChildStartFailed, Inline, Kill, Restart, SupervisorSpec
 from anima_supervisors.testing import EventLog, kill
 from tests.anima.agent_files import folder, write
+from tests.anima.test_tree import toml
 
 __all__ = ["folder"]
 
@@ -270,6 +276,30 @@ def test_a_home_that_is_no_path_is_told(tree: Path) -> None:
     file = write(tree, "home = 5\n" + TREE + INLINE, "tree.toml")
     with pytest.raises(ConfigError, match="home: must be a text, not 5"):
         load_tree(file, environ={})
+
+
+_VALUES = st.recursive(
+    st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["5s", "local", "below", "."]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(min_size=1, max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+_KEYS = st.sampled_from([*attrs.fields_dict(AgentPlaceTable), "anything"])
+_INNER = st.sampled_from([".".join(path) for path in setting_paths()])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    keys=st.dictionaries(_KEYS, _VALUES, max_size=4),
+    sets=st.lists(st.builds("agents.ada.{}={}".format, _INNER | _KEYS, st.text(max_size=6)), max_size=3),
+)
+@example(keys={"config": "x" * 5000}, sets=["agents.ada" + ".a" * 3000 + "=1", "agents=1", "agents.ada=1"])
+@example(keys={"agent": {"capabilities": [{"name": "a", "attributes": {"a": []}}]}}, sets=["home=\0"])
+def test_whatever_stands_in_a_place_is_an_agent_or_an_error(tree: Path, keys: dict[str, Any], sets: list[str]) -> None:
+    file = write(tree, f"{TREE}\n[agents]\nada = {toml(keys)}\n", "tree.toml")
+    try:
+        outline(load_tree(file, sets=sets, environ={}))
+    except ConfigError as error:
+        assert error.problems
 
 
 # Running
