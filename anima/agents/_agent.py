@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
@@ -24,6 +24,7 @@ from ._conversation import read_conversation, read_turn
 from ._events import AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, TurnEvent, TurnStarted
 from ._home import Home
 from ._journal import Letter
+from ._listener import Listener
 from ._messages import Note, Resume, Task, Tick, Wake
 from ._records import Told, TurnBegan
 from ._spec import AgentSpec, TimerSpec
@@ -162,11 +163,17 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
 
     @receive
     async def tick(self, tick: Tick) -> None:
-        due = max(tick.due + tick.timer.every, self.home.now())
-        with _kept(self.ref.path):  # before all else, or a kill would make two of it
-            await self.home.journal.set_due(self.ref.path, tick.timer.message, due)
-        await self._think(f"tick-{self.trace}", tick.timer.message)
-        self._arm(tick.timer, due)
+        timer, journal, me = tick.timer, self.home.journal, self.ref.path
+        id = f"tick-{zlib.crc32(f'{me} {timer.message}'.encode()):08x}-{tick.due * 1000:.0f}"
+        with _kept(me):
+            due = await journal.due(me, timer.message) or tick.due
+            if due > tick.due and not await journal.records(id):
+                return  # one of an earlier incarnation: that has dealt with it
+            if due <= tick.due:  # before it is taken up, or a kill would make two of it
+                due = max(tick.due + timer.every, self.home.now())
+                await journal.set_due(me, timer.message, due)
+        await self._think(id, timer.message)
+        self._arm(timer, due)
 
     def _arm(self, timer: TimerSpec, due: float) -> None:
         """Set a timer anew. Not before its last tick has been dealt with: slow thoughts make no queue of ticks."""
@@ -185,11 +192,9 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         taken: Sequence[str] = (),
     ) -> Answer:
         with _kept(self.ref.path):
-            return await self._turn(id, text, conversation, functools.partial(_tell, listener), taken)
+            return await self._turn(id, text, conversation, Listener(listener), taken)
 
-    async def _turn(
-        self, id: str, text: str, conversation: str, tell: Callable[[TurnEvent], None], taken: Sequence[str]
-    ) -> Answer:
+    async def _turn(self, id: str, text: str, conversation: str, listener: Listener, taken: Sequence[str]) -> Answer:
         journal, me = self.home.journal, self.ref.path
         history = await self._history(conversation, before=id)
         turn = await read_turn(journal, id, self._plan, history)
@@ -203,6 +208,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             error = f"work on its next step has begun {self.spec.attempts} times and came to nothing"
             await journal.put_aside(id, error)
             raise PutAside(f"turn {id} of {me} is put aside: {error}; `anima dead-letters` shows it")
+        tell = listener.tell
         tell(TurnStarted(id, me, resumed))
         self.system.emit(AgentTurnBegan, me, turn=id, resumed=resumed)
         self._now = id, tell
@@ -215,7 +221,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             self._woken = False
             self._wake_up()
         self._remember(conversation, turn)
-        tell(TurnDone(id, answer))
+        await listener.finish(TurnDone(id, answer))
         return answer
 
     def _ways(self, tell: Callable[[TurnEvent], None]) -> Ways:
@@ -300,12 +306,3 @@ def _words(incident: Incident) -> tuple[str, str]:
             return f"failed {failures} times in a row; it is left alone for {seconds:.0f} s", ""
         case CircuitClosed():
             return "it answers again", ""
-
-
-def _tell(listener: ActorRef[TurnEvent] | None, event: TurnEvent) -> None:
-    """Tell whoever listens. One who is too slow, or gone, misses it."""
-    if listener is not None and not listener.ended:
-        try:
-            listener.tell(event)
-        except ActorError:
-            return

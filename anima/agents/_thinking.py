@@ -45,6 +45,7 @@ from ._records import (
     ToolAnswered,
     ToolCalled,
     TurnEnded,
+    Why,
 )
 from ._spec import AgentSpec, OnDoubt
 from ._turn import TIME_IS_OVER, Turn
@@ -135,6 +136,8 @@ class Thinking:
             taken = [one.id for one in action.told if one.id]
             await self._record(ModelCalled(step=action.step, told=action.told, seconds=self._seconds), taken=taken)
         name = self._ways.model.name
+        if any(one.why in (Why.CORRECTION, Why.REFLECTION) for one in action.told):
+            self._ways.tell(TextReset(self._turn.id, action.told[-1].text.partition("\n")[0]))
         self._ways.tell(ModelAsked(self._turn.id, action.step, name))
         began = trio.current_time()
         assembly = self._partial = Assembly()

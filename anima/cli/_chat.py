@@ -62,6 +62,7 @@ def chat(file: Path, agent: str | None, verbose: bool, sets: tuple[str, ...]) ->
         except NoSuchAgent as error:
             complain(file, [error])
     verbose = verbose or (isinstance(config, AgentFile) and config.verbose)
+    printer = Printer(stream=True, verbose=verbose)
     background = Background(config, agent, Log(sys.stderr, level="INFO" if verbose else "WARNING"))
     try:
         background.start()
@@ -73,13 +74,15 @@ def chat(file: Path, agent: str | None, verbose: bool, sets: tuple[str, ...]) ->
         sys.exit(1)
     terminal = _Terminal(config.home / "chat_history")
     with terminal:
-        status = _talk(background, terminal, Printer(stream=True, verbose=verbose))
-    background.stop()
+        status = _talk(background, terminal, printer)
+        background.stop()
     sys.exit(status)
 
 
 def _talk(background: Background, terminal: _Terminal, printer: Printer) -> int:
     conversation = f"chat-{Task('').id}"
+    spec = background.spec
+    terminal.welcome(f"{spec.name} ({spec.model.name}). /help lists the commands, Ctrl-D ends the conversation.")
     while True:
         try:
             line = terminal.read()
@@ -89,7 +92,7 @@ def _talk(background: Background, terminal: _Terminal, printer: Printer) -> int:
         if line is None or line.strip() == "/quit":
             return 0
         if line.strip().startswith("/"):
-            _command(line.strip(), background)
+            _command(line.strip(), background, printer)
         elif line.strip():
             try:
                 answer = background.ask(Task(line, conversation), printer.show)
@@ -101,14 +104,15 @@ def _talk(background: Background, terminal: _Terminal, printer: Printer) -> int:
                 printer.finish(answer)
 
 
-def _command(command: str, background: Background) -> None:
+def _command(command: str, background: Background, printer: Printer) -> None:
     match command:
         case "/tools":
             for tool in tools_of(background.spec):
-                click.echo(f"{tool.name} ({tool.effect.value}): {one_line(tool.description)}")
+                parameters = ", ".join(tool.input_schema.get("properties", {}))
+                printer.print_line(f"{tool.name}({parameters}) {tool.effect.value}: {one_line(tool.description)}")
         case "/help":
             for name, text in COMMANDS.items():
-                click.echo(f"{name:8}{text}")
+                printer.print_line(f"{name:8}{text}")
         case _:
             click.echo(f"there is no {command}; there are: {', '.join(COMMANDS)}", err=True)
 
@@ -253,6 +257,11 @@ class _Terminal:
                 self._readline.write_history_file(self._history)
             except OSError as error:
                 click.echo(f"anima: the history of this conversation is not kept: {error}", err=True)
+
+    def welcome(self, text: str) -> None:
+        """The first line of a conversation, for people."""
+        if self._readline is not None:
+            click.echo(text, err=True)
 
     def _complete(self, text: str, state: int) -> str | None:
         found = [command for command in COMMANDS if command.startswith(text)] if text.startswith("/") else []

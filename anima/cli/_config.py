@@ -55,7 +55,7 @@ def check(file: Path, sets: tuple[str, ...]) -> None:
     """Say whether a configuration can be used. Exit status: 0, or 2 where it cannot."""
     found = read_config(file, sets)
     if isinstance(found, Tree):
-        remarks = [*notes(found), *(f"{path}: {note}" for path, one in found.agents.items() for note in one.notes)]
+        remarks = notes(found)
         what = f"a tree with {len(found.agents)} agents" if found.agents else "a tree"
     else:
         remarks = list(found.notes)

@@ -11,6 +11,7 @@ from anima.agents import (
     ModelAsked,
     ModelErred,
     ModelReplied,
+    StopReason,
     TextReset,
     TextStreamed,
     ToolBegun,
@@ -30,6 +31,7 @@ class Printer:
     """
 
     def __init__(self, *, stream: bool, verbose: bool) -> None:
+        self._out, self._err = sys.stdout, sys.stderr
         self._stream = stream
         self._verbose = verbose
         self._step_text = ""
@@ -39,14 +41,14 @@ class Printer:
 
     def make_room(self) -> None:
         """Something else is about to be written to the terminal: let it begin on a line of its own."""
-        if self._open_line and all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr)):
-            _print(sys.stderr, "\n")
+        if self._open_line and all(stream is not None and stream.isatty() for stream in (self._out, self._err)):
+            _print(self._err, "\n")
 
     def show(self, events: list[TurnEvent]) -> None:
         """Print what has happened."""
         for event in events:
             self._one(event)
-        _flush()
+        self._flush()
 
     def _one(self, event: TurnEvent) -> None:
         match event:
@@ -83,9 +85,8 @@ class Printer:
         if self._open_line and not self._step_text.endswith("\n"):
             self._write("\n")  # the next step begins on a line of its own
         self._open_line = False
-        cost = "" if event.cost is None else f", ${event.cost:.4f}"
-        tokens = f"{usage.input_tokens} + {usage.output_tokens} tokens"
-        self._detail(f"step {event.step}: {event.model} answered in {event.seconds:.2f} s, {tokens}{cost}")
+        tokens = f"{usage.input_tokens} + {usage.output_tokens} tokens{_price(event.cost)}"
+        self._detail(f"step {event.step}: {event.model} answered in {event.seconds:.2f} s, {tokens}")
 
     def finish(self, answer: Answer) -> None:
         """Print what is left to be printed of an answer, and, where it is not whole, why."""
@@ -99,16 +100,25 @@ class Printer:
         self._open_line = False
         if not answer.complete:
             why = f": {answer.error}" if answer.error else ""
-            self._note(f"ended with {answer.stop_reason.value}{why}")
-        cost = "" if answer.cost is None else f", ${answer.cost:.4f}"
+            self._note(f"{WORDS[answer.stop_reason]} ({answer.stop_reason.value}){why}")
         self._detail(
             f"{answer.steps} steps in {answer.seconds:.2f} s,"
-            f" {answer.usage.input_tokens} + {answer.usage.output_tokens} tokens{cost}"
+            f" {answer.usage.input_tokens} + {answer.usage.output_tokens} tokens{_price(answer.cost)}"
         )
-        _flush()
+        self._flush()
+
+    def print_line(self, text: str) -> None:
+        """A line of its own on stdout."""
+        self._write(f"{text}\n")
+        self._flush()
+
+    def _flush(self) -> None:
+        for stream in (self._out, self._err):
+            if stream is not None:
+                stream.flush()
 
     def _write(self, text: str) -> None:
-        _print(sys.stdout, text)
+        _print(self._out, text)
         if text:
             self._open_line = not text.endswith("\n")
 
@@ -116,13 +126,39 @@ class Printer:
         """Something that everyone wants to know."""
         if self._open_line:
             self._write("\n")
-        _print(sys.stderr, f"anima: {text}\n")
+        _print(self._err, f"anima: {text}\n")
 
     def _detail(self, text: str) -> None:
         if self._verbose:
             if self._open_line:
                 self._write("\n")
-            _print(sys.stderr, f"{text}\n")
+            _print(self._err, f"{text}\n")
+
+
+#: Why a turn ended, for people.
+WORDS = {
+    StopReason.END_TURN: "answered",
+    StopReason.MAX_TURNS: "stopped: as many calls of the model as it may make",
+    StopReason.MAX_TOKENS: "stopped: the answer is as long as one may be",
+    StopReason.BUDGET_TOKENS: "stopped: its tokens are used up",
+    StopReason.BUDGET_COST: "stopped: its money is used up",
+    StopReason.BUDGET_TIME: "stopped: its time is used up",
+    StopReason.BUDGET_CALLS: "stopped: as many calls of tools as it may make",
+    StopReason.REPEAT_DETECTED: "stopped: it did the same again and again",
+    StopReason.CANCELLED: "interrupted",
+    StopReason.AWAITING_APPROVAL: "waiting for somebody to decide",
+    StopReason.IN_DOUBT: "stopped: it is not known whether a step took effect",
+    StopReason.LLM_ERROR: "failed: the model could not answer",
+    StopReason.TOOL_ERROR: "failed: its tools could not be used",
+    StopReason.INVALID_RESPONSE: "failed: the model's answers were of no use",
+    StopReason.CONTEXT_OVERFLOW: "failed: it is longer than the model can read",
+    StopReason.SUPERVISOR_SHUTDOWN: "parked: the program ends",
+}
+
+
+def _price(cost: float | None) -> str:
+    """What something cost, if it is known and not nothing."""
+    return f", ${cost:.4f}" if cost else ""
 
 
 def one_line(text: str) -> str:
@@ -133,6 +169,11 @@ def one_line(text: str) -> str:
         return text
     half = (SHOWN - 5) // 2
     return f"{text[:half]} ... {text[-half:]}"
+
+
+def failure_object(error: str, run: str) -> str:
+    """The result of `--json` where there is no answer."""
+    return json.dumps({"answer": "", "stop_reason": None, "error": error, "run": run}, ensure_ascii=False)
 
 
 def result_object(answer: Answer, steps: list[dict[str, Any]]) -> str:
@@ -173,9 +214,3 @@ def _print(stream: Any, text: str) -> None:
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from pathlib import Path
@@ -18,7 +19,7 @@ from anima_supervisors import Event, SupervisorError, describe, leaves
 
 from ._configs import BAD_CONFIGURATION, complain, read_config
 from ._journals import read_runs
-from ._printer import Printer, result_object
+from ._printer import Printer, failure_object, result_object
 from ._progress import Progress
 from ._session import NoSuchAgent, Session, agent_path, open_session
 from ._signals import INTERRUPTED, Interrupts, leave
@@ -75,8 +76,11 @@ def run(
         complain(file, ["give either a TASK or --resume"])
     work = _alone(_task(task)) if task is not None else _unfinished(file, config, agent, resume or "")
     verbose = verbose or (isinstance(config, AgentFile) and config.verbose)
-    run = _Run(config, agent, work, Printer(stream=not (as_json or no_stream), verbose=verbose), verbose)
-    status = trio.run(run.main)
+    shaped = isinstance(config, AgentFile) and config.spec.output is not None  # only the last try is the answer
+    printer = Printer(stream=not (as_json or no_stream or shaped), verbose=verbose)
+    run = _Run(config, agent, work, printer, verbose)
+    with contextlib.redirect_stdout(sys.stderr):  # what tools print is no part of the answer
+        status = trio.run(run.main)
     run.interrupts.leave_trio()
     writing = threading.Thread(target=run.finish, args=(as_json,), daemon=True)
     writing.start()
@@ -187,16 +191,25 @@ class _Run:
     def finish(self, as_json: bool) -> None:
         """Everything that is written at the end."""
         self._progress.clear()
-        if self._answer is not None:
-            if as_json:
-                print(result_object(self._answer, self._printer.steps))
-                sys.stdout.flush()
-            else:
+        text = self._told()
+        with contextlib.suppress(BrokenPipeError):  # whoever read has gone
+            if self._answer is not None and not as_json:
                 self._printer.finish(self._answer)
+            elif self._answer is not None:
+                self._printer.print_line(result_object(self._answer, self._printer.steps))
+            elif as_json:
+                self._printer.print_line(
+                    failure_object(text or "interrupted before there was an answer", self._task.id)
+                )
+        if text:
+            print(f"anima: {text}", file=sys.stderr)
+
+    def _told(self) -> str:
+        """What is to be said of the error that ended it."""
         match self._error:
-            case None | SystemExit():
-                pass
+            case None | BrokenPipeError():
+                return ""
             case ActorError() | StoreError() | SupervisorError() as error:
-                print(f"anima: {error}", file=sys.stderr)
+                return str(error)
             case error:
-                print(f"anima: ended by {describe(error)}", file=sys.stderr)
+                return f"ended by {describe(error)}"

@@ -13,11 +13,12 @@ import trio
 
 from anima.actors import open_system
 from anima.agents import Home, open_home
-from anima.config import BadValue, ConfigError, Tree, load_tree, notes, outline, parse_duration
+from anima.config import BadValue, Tree, notes, outline, parse_duration
 from anima.observe import JsonLines, LiveView, Log, Summary
 from anima.store import StoreError
 from anima_supervisors import Event, Supervisor, SupervisorError, describe, leaves
 
+from ._configs import complain, read_config
 from ._signals import INTERRUPTED, Interrupts, leave
 
 #: How often, in seconds, the live view looks at the tree.
@@ -56,13 +57,10 @@ def supervise(
     Exit status: 0 stopped, 1 the root gave up or did not start, 2 bad configuration, 130 interrupted twice.
     """
     try:
-        tree = load_tree(file)
+        tree = read_config(file)
+        if not isinstance(tree, Tree):
+            complain(file, ["this is the file of one agent: `anima run` or `anima chat` is for that"])
         writer = None if events is None or check else JsonLines(events)
-    except ConfigError as error:
-        click.echo(f"anima: {file} cannot be used:", err=True)
-        for problem in error.problems:
-            click.echo(f"  {problem}", err=True)
-        sys.exit(2)
     except OSError as error:
         click.echo(f"anima: --events {events}: {error.strerror}", err=True)
         sys.exit(2)

@@ -83,6 +83,10 @@ class Retry:
             raise BadSpec(f"exponential_base must be 1 or more, not {self.exponential_base!r}")
 
 
+def _secret(text: Secret | str | None) -> Secret | None:
+    return Secret(text) if isinstance(text, str) else text
+
+
 def _path(path: str | Path | None) -> Path | None:
     return None if path is None else Path(path)
 
@@ -99,8 +103,8 @@ class ModelSpec:
     provider: str
     model: str = ""
     base_url: str | None = None
-    api_key: Secret | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    api_key: Secret | None = attrs.field(default=None, converter=_secret)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     temperature: float | None = None
     max_tokens: int | None = None
     tool_protocol: ToolProtocol | None = None

@@ -34,8 +34,8 @@ def test_lines_are_answered_one_by_one_in_one_conversation(tmp_path: Path) -> No
 def test_commands_begin_with_a_slash(tmp_path: Path) -> None:
     write(tmp_path, agent_toml=SCRIPTED + '[tools]\nenabled = ["add", "ask_agent"]\n', script_toml=SCRIPT)
     ran = anima(tmp_path, "chat", "agent.toml", stdin="/tools\n/help\n/nothing\n/quit\nnever answered\n")
-    assert "add (pure)" in ran.stdout
-    assert "ask_agent (idempotent)" in ran.stdout
+    assert "add(a, b) pure: " in ran.stdout
+    assert "ask_agent(agent, task) idempotent: " in ran.stdout
     assert "/quit" in ran.stdout
     assert "there is no /nothing" in ran.stderr
     assert "Hello." not in ran.stdout

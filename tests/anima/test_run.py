@@ -77,7 +77,7 @@ def test_verbose_shows_steps_tools_with_arguments_durations_tokens_and_cost(tmp_
     one_answer(tmp_path, ADDS, agent=TOOLS)
     ran = anima(tmp_path, "run", "agent.toml", "-v", "2 + 3?")
     assert ran.stdout == "Let me add.\nIt is 5.\n"
-    for part in ['add {"a": 2, "b": 3}', "add done in 0.0", "tokens, $0.0000", "3 steps in"]:
+    for part in ['add {"a": 2, "b": 3}', "add done in 0.0", "tokens", "3 steps in"]:
         assert part in ran.stderr
 
 
@@ -107,6 +107,31 @@ def test_an_output_class_gives_a_validated_object(tmp_path: Path) -> None:
     )
     ran = anima(tmp_path, "run", "agent.toml", "--json", "where?")
     assert json.loads(ran.stdout)["output"] == {"x": 1, "y": 2}
+
+
+def test_what_a_tool_prints_and_how_it_exits_is_no_part_of_the_answer(tmp_path: Path) -> None:
+    body = "\"Make noise.\"\n    print('noise')\n    raise SystemExit(7)\n"
+    tool = f"from anima_tools import tool\n\n\n@tool\ndef noisy() -> str:\n    {body}"
+    (tmp_path / "own.py").write_text(tool)
+    one_answer(
+        tmp_path,
+        'calls = [{ name = "noisy" }]\n[[answers]]\nwhen = "SystemExit: 7"\nsay = "It has failed."',
+        agent='[tools]\nenabled = ["own:noisy"]\n',
+    )
+    ran = anima(tmp_path, "run", "agent.toml", "--json", "go")
+    assert json.loads(ran.stdout)["answer"] == "It has failed."
+    assert "noise" in ran.stderr
+
+
+def test_json_is_an_object_also_where_there_is_no_answer(tmp_path: Path) -> None:
+    one_answer(tmp_path, 'say = "x"')
+    with started(tmp_path, "run", "agent.toml", "--json", "first") as first:
+        first.communicate(timeout=15)
+    (tmp_path / ".anima" / "ada.journal").write_bytes(b"this is no database" * 100)
+    ran = anima(tmp_path, "run", "agent.toml", "--json", "x")
+    assert ran.returncode == 1
+    assert "no SQLite database" in json.loads(ran.stdout)["error"]
+    assert "Traceback" not in ran.stderr
 
 
 def test_a_failure_is_status_1_and_says_what_happened_once(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class Toolbox:
             return ToolResult(call.id, call.name, str(UnknownTool(call.name, self._tools)), failed=True)
         try:
             text, failed = await tool.run(arguments, invocation, limiter=self._limiter), False
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # libraries for command lines exit where others raise
             text, failed = text_of(error), True
         except BaseExceptionGroup as group:
             raise _without_errors(group) from None

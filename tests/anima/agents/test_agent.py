@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import AskFailed, AskTimeout, open_system
+from anima.actors import AskFailed, AskTimeout, MailboxSpec, open_system
 from anima.agents import (
     TURN_EVENTS,
     Agent,
@@ -20,6 +20,7 @@ from anima.agents import (
     OnDoubt,
     StopReason,
     Task,
+    TextReset,
     TextStreamed,
     TimerSpec,
     ToolBegun,
@@ -81,6 +82,34 @@ async def test_whoever_listens_hears_every_step_and_the_text_as_it_comes() -> No
 
 def open_inbox(system: Any) -> Any:
     return system.open_inbox(*TURN_EVENTS)
+
+
+async def test_a_slow_listener_loses_nothing_and_hears_the_end(autojump_clock: MockClock) -> None:
+    text = "word " * 3000
+    home = home_with([Say(text)])
+    heard: list[str] = []
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, spec(), home)
+        box = system.open_inbox(TextStreamed, TurnDone, mailbox=MailboxSpec(10))
+        async with box as inbox, trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                while not isinstance(event := await inbox.receive(), TurnDone):
+                    heard.append(event.text)
+                    await trio.sleep(0.1)
+
+            nursery.start_soon(listen)
+            await ada.ask(Task("go", listener=inbox.ref))
+    assert "".join(heard) == text
+
+
+async def test_what_is_said_again_after_a_correction_makes_void_what_was_streamed(autojump_clock: MockClock) -> None:
+    home = home_with(["", "here"])
+    async with open_system() as system, open_inbox(system) as inbox:
+        ada = await system.spawn("ada", Agent, spec(), home)
+        await ada.ask(Task("go", listener=inbox.ref))
+        events = [inbox.receive_nowait() for _ in range(inbox.statistics().length)]
+    assert any(isinstance(event, TextReset) for event in events)
 
 
 async def test_the_hook_of_the_tree_hears_figures_and_no_content() -> None:
