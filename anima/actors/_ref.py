@@ -100,16 +100,14 @@ class ActorRef(Generic[M_contra]):
 
         Inside of a handler that somebody waits for, it waits no longer than that one does. When the waiting ends, by
         the deadline or by a cancellation, the handler of the request is cancelled, unless its class says `detach`.
-        Cancelled before it begins, the request is not sent.
 
         Raises `AskTimeout`, `AskFailed` with the handler's error as its cause, `ActorStopped`, `AskCircle`, whatever
         `Refused` the handler raises, `NotAccepted` (also for what is no request) and `TooManyHops`.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
         try:
             place, receiver, question = self._question(request, timeout)
         except ActorError:
-            await trio.lowlevel.cancel_shielded_checkpoint()  # or a loop of attempts would let nobody else run
+            await _let_others_run()
             raise
         reply, asker = question.reply, question.sender
         try:
@@ -123,7 +121,7 @@ class ActorRef(Generic[M_contra]):
                 reply.abandon()
                 raise
             if reply.over:
-                await trio.lowlevel.cancel_shielded_checkpoint()  # it was dropped: the same
+                await _let_others_run()  # it was dropped
             else:
                 await trio.lowlevel.wait_task_rescheduled(reply.park())
             answer: R_co = reply.result()
@@ -263,3 +261,12 @@ class RefSender(trio.abc.SendChannel[M_contra], Generic[M_contra]):
     async def aclose(self) -> None:
         self._closed = True
         await trio.lowlevel.checkpoint()
+
+
+async def _let_others_run() -> None:
+    """A checkpoint before an error is raised, or a loop of attempts would hold up all others and could not be ended.
+
+    A cancellation that comes while others run is for the next checkpoint: the error says what became of the request.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    await trio.lowlevel.cancel_shielded_checkpoint()

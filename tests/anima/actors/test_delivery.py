@@ -217,7 +217,8 @@ def check_message(sent: Sent, handlings: list[Handling], letters: list[DeadLette
     nobody_waits = sent.how == "ask" and sent.outcome in ("AskTimeout", "cancelled")
     if ends == 0:
         cut_short = nobody_waits and last is not None and last.outcome in ("cut", "cut or raised")
-        unsent = sent.how == "ask" and (sent.outcome == "AskCircle" or not sent.sure) and last is None
+        perhaps_not = sent.outcome == "AskCircle" or sent.cancelled_before or not sent.sure
+        unsent = sent.how == "ask" and perhaps_not and last is None
         early = sent.how == "after" and sent.incarnation_ended <= sent.at and last is None
         assert cut_short or unsent or early, f"lost: {what}"
     check_sender(sent, handlings, letters, what)
@@ -239,8 +240,6 @@ def told_that_unsent(sent: Sent) -> bool:
     match sent.how:
         case "put":
             return sent.outcome in ("cancelled", "ActorStopped", "AskCircle")
-        case "ask" if sent.cancelled_before:
-            return True
         case "ask":  # a pool may move it to a member that waits for the asker
             return sent.outcome == "AskCircle" and not (sent.pool or sent.to != sent.address)
     return sent.outcome == "MailboxFull"
