@@ -91,6 +91,8 @@ class Turn:
         self.ended: TurnEnded | None = None
         self.usage = Usage()
         self.cost: float | None = 0.0
+        #: of those calls whose price is known
+        self._known_cost = 0.0
         self.seconds = 0.0
         self.steps = 0
         self._answers = 0
@@ -108,6 +110,7 @@ class Turn:
         self._landing: StopReason | None = None
         #: of each call, its last result and how many times in a row it was that one
         self._repeats: dict[tuple[str, str], tuple[str, int]] = {}
+        self._counted: set[tuple[str, str]] = set()
 
     # Facts
 
@@ -157,19 +160,23 @@ class Turn:
         self._count(record.finish.usage, record.cost)
         self.text = message.text or self.text
         self.messages.append(message)
+        self._counted.clear()
         self._open = {record.step + n: _Open(call) for n, call in enumerate(message.calls, 1)}
         self.steps = max(self.steps, record.step + len(self._open))
 
     def _count(self, usage: Usage, cost: float | None) -> None:
         self.usage += usage
+        self._known_cost += cost or 0.0
         self.cost = None if self.cost is None or cost is None else self.cost + cost
 
     def _tool_answered(self, record: ToolAnswered) -> None:
         open = self._open[record.step]
         open.result = record.result
         key = open.call.name, canonical(open.call.arguments)
-        last, times = self._repeats.get(key, ("", 0))
-        self._repeats[key] = record.result.content, times + 1 if record.result.content == last else 1
+        if key not in self._counted:  # several at once are no repetition
+            self._counted.add(key)
+            last, times = self._repeats.get(key, ("", 0))
+            self._repeats[key] = record.result.content, times + 1 if record.result.content == last else 1
         results = [one.result for one in self._open.values()]
         if all(result is not None for result in results):
             self.messages.append(ToolMessage(tuple(result for result in results if result is not None)))
@@ -199,7 +206,7 @@ class Turn:
         return Spent(
             turns=self._answers,
             tokens=self.usage.total_tokens,
-            cost=self.cost or 0.0,
+            cost=self._known_cost,
             calls=self._tool_calls,
             seconds=self.seconds,
         )
@@ -373,7 +380,7 @@ def canonical(arguments: str) -> str:
     """Arguments in one spelling, so that what means the same is the same."""
     try:
         return json.dumps(json.loads(arguments or "{}"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return arguments
 
 

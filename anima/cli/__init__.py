@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
+import sys
+from typing import Any, NoReturn
 
 import click
 
@@ -23,6 +26,24 @@ COMMANDS = {
 
 class LazyGroup(click.Group):
     """A group whose commands are imported on demand."""
+
+    def main(self, args: Any = None, prog_name: str | None = None, *_: Any, **extra: Any) -> NoReturn:
+        """Run a command, and end the program: 130 where it was interrupted, 1 where what it writes goes nowhere."""
+        try:
+            sys.exit(super().main(args, prog_name, standalone_mode=False))
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("anima: interrupted", err=True)
+            sys.exit(130)
+        except BrokenPipeError:  # whoever read has gone
+            _drop_stdout()
+            sys.exit(1)
+        except OSError as error:
+            _drop_stdout()
+            click.echo(f"anima: cannot write: {error.strerror or error}", err=True)
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -44,6 +65,11 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, "-V", "--version", message="anima %(version)s")
 def main() -> None:
     """Anima: a home that AI agents live in."""
+
+
+def _drop_stdout() -> None:
+    """Let the end of the program not try to write what could not be written."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- for the rest of our life
 
 
 __all__ = ["main"]

@@ -92,7 +92,9 @@ class Printer:
         """Print what is left to be printed of an answer, and, where it is not whole, why."""
         if not self._stream and answer.text:
             self._write(answer.text if answer.text.endswith("\n") else f"{answer.text}\n")
-        elif self._stream and answer.text and answer.text != self._step_text:
+        elif self._stream and answer.text.startswith(self._step_text):
+            self._write(answer.text[len(self._step_text) :])  # what was told too slowly to be shown
+        elif self._stream and answer.text:
             self._note("the best answer so far:")
             self._write(f"{answer.text}\n")
         if self._open_line and not answer.text.endswith("\n"):
@@ -108,7 +110,9 @@ class Printer:
         self._flush()
 
     def print_line(self, text: str) -> None:
-        """A line of its own on stdout."""
+        """A line of its own on stdout. Raises `OSError` where there is none."""
+        if self._out is None:
+            raise OSError("standard output is closed")
         self._write(f"{text}\n")
         self._flush()
 
@@ -173,7 +177,7 @@ def one_line(text: str) -> str:
 
 def failure_object(error: str, run: str) -> str:
     """The result of `--json` where there is no answer."""
-    return json.dumps({"answer": "", "stop_reason": None, "error": error, "run": run}, ensure_ascii=False)
+    return json.dumps({"answer": "", "stop_reason": None, "error": error, "run": run})
 
 
 def result_object(answer: Answer, steps: list[dict[str, Any]]) -> str:
@@ -195,8 +199,7 @@ def result_object(answer: Answer, steps: list[dict[str, Any]]) -> str:
             "steps": sorted(steps, key=lambda step: step["step"]),
             "seconds": round(answer.seconds, 3),
             "run": answer.turn,
-        },
-        ensure_ascii=False,
+        }
     )
 
 

@@ -25,8 +25,8 @@ from ._session import NoSuchAgent, Session, agent_path, open_session
 from ._signals import INTERRUPTED, Interrupts, leave
 
 ANSWERED, FAILED, AT_A_LIMIT = 0, 1, 3
-#: How long, in seconds, the end of the program waits for a terminal or pipe that takes nothing.
-OUTPUT_SECONDS = 0.7
+#: How often, in seconds, it is looked whether somebody does not want to wait for the output any more.
+LOOK_EVERY = 0.1
 
 
 @click.command()
@@ -82,11 +82,13 @@ def run(
     with contextlib.redirect_stdout(sys.stderr):  # what tools print is no part of the answer
         status = trio.run(run.main)
     run.interrupts.leave_trio()
+    interrupted = run.interrupts.count
     writing = threading.Thread(target=run.finish, args=(as_json,), daemon=True)
     writing.start()
-    writing.join(OUTPUT_SECONDS)
+    while writing.is_alive() and run.interrupts.count == interrupted:
+        writing.join(LOOK_EVERY)  # however slow the reader is: only another interrupt ends it
     # Not sys.exit: it would wait for a stream that a paused terminal or a full pipe holds up in another thread.
-    leave(INTERRUPTED if run.interrupts.count else status)
+    leave(INTERRUPTED if run.interrupts.count else max(status, run.written))
 
 
 def _alone(text: str) -> Task:
@@ -139,6 +141,8 @@ class _Run:
         self._session: Session | None = None
         self._answer: Answer | None = None
         self._error: BaseException | None = None
+        #: the status that writing the answer adds
+        self.written = ANSWERED
         self.interrupts = Interrupts(self._interrupt, self._scope.cancel, self._acknowledge)
 
     async def main(self) -> int:
@@ -192,7 +196,7 @@ class _Run:
         """Everything that is written at the end."""
         self._progress.clear()
         text = self._told()
-        with contextlib.suppress(BrokenPipeError):  # whoever read has gone
+        try:
             if self._answer is not None and not as_json:
                 self._printer.finish(self._answer)
             elif self._answer is not None:
@@ -201,8 +205,14 @@ class _Run:
                 self._printer.print_line(
                     failure_object(text or "interrupted before there was an answer", self._task.id)
                 )
-        if text:
-            print(f"anima: {text}", file=sys.stderr)
+        except BrokenPipeError:  # whoever read has gone
+            self.written = FAILED
+        except (OSError, ValueError) as error:
+            self.written = FAILED
+            text = text or f"the answer cannot be written: {describe(error)}; `anima runs show` has it"
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if text:
+                print(f"anima: {text}", file=sys.stderr)
 
     def _told(self) -> str:
         """What is to be said of the error that ended it."""

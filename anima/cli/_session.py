@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import trio
 
 from anima.actors import ActorRef, ActorSpec, ActorStopped, Inbox, MailboxSpec, System, open_system
-from anima.agents import TURN_EVENTS, Agent, AgentSpec, Answer, Home, Task, TurnDone, TurnEvent, open_home
+from anima.agents import TURN_EVENTS, Agent, AgentSpec, Answer, Home, Task, TurnEvent, open_home
 from anima.config import AgentFile, Tree
 from anima_supervisors import Event
 
@@ -40,21 +40,39 @@ class Session:
         """
         async with self.system.open_inbox(*TURN_EVENTS, mailbox=MailboxSpec(WAITING_EVENTS)) as inbox:
             heard = Task(task.text, task.conversation, task.id, inbox.ref)
+            showing = _Showing(inbox, show)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_show_all, inbox, show)
-                return await self.ref.ask(heard, timeout=float("inf"))
+                nursery.start_soon(showing.run)
+                answer = await self.ref.ask(heard, timeout=float("inf"))
+                nursery.cancel_scope.cancel()  # the agent has told all that it will
+            await showing.finish()
+        return answer
 
 
-async def _show_all(inbox: Inbox[TurnEvent], show: Show) -> None:
-    """Show events until the end of the turn was shown."""
-    over = False
-    while not over:
-        events = [await inbox.receive()]
+class _Showing:
+    """Shows what comes, several at once where it comes fast, and nothing twice or never."""
+
+    def __init__(self, inbox: Inbox[TurnEvent], show: Show) -> None:
+        self._inbox = inbox
+        self._show = show
+        self._taken: list[TurnEvent] = []
+
+    async def run(self) -> None:
+        """Show events until it is cancelled."""
+        while True:
+            self._taken.append(await self._inbox.receive())
+            await self._show_taken()
+
+    async def finish(self) -> None:
+        """Show what is left."""
+        await self._show_taken()
+
+    async def _show_taken(self) -> None:
         with contextlib.suppress(trio.WouldBlock):
             while True:
-                events.append(inbox.receive_nowait())
-        over = any(isinstance(event, TurnDone) for event in events)
-        await show(events)
+                self._taken.append(self._inbox.receive_nowait())
+        await self._show(self._taken)
+        self._taken = []
 
 
 @contextlib.asynccontextmanager

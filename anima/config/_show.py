@@ -61,8 +61,10 @@ def _shown(key: str, value: Any, folder: Path) -> Any:
             return folder.absolute() / value
         case dict() if key == "llm.headers":  # any of them may be a key
             return dict.fromkeys(value, HIDDEN)
-        case str() if key == "llm.base_url" and "@" in value:
+        case str() if key == "llm.base_url" and ("@" in value or "?" in value):
             parts = urlsplit(value)
-            return parts._replace(netloc=f"{HIDDEN}@{parts.netloc.rpartition('@')[2]}").geturl()
+            user, at, host = parts.netloc.rpartition("@")
+            netloc = f"{HIDDEN}{at}{host}" if user else host
+            return parts._replace(netloc=netloc, query=HIDDEN if parts.query else "").geturl()
         case _:
             return value

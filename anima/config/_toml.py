@@ -15,6 +15,9 @@ import attrs
 from ._errors import ConfigError, Problem
 from ._values import Duration
 
+#: No configuration has more bytes than this.
+LARGEST = 4 << 20
+
 _HEADER = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"\s*([\w.-]+)\s*=")
 
@@ -22,6 +25,10 @@ _KEY = re.compile(r"\s*([\w.-]+)\s*=")
 def read_toml(file: Path) -> tuple[dict[str, Any], str]:
     """What a file says, and its text. Blocks on the disk. Raises `ConfigError`."""
     try:
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise ConfigError(file, [Problem("", "is no file: a pipe or a device cannot be read here")])
+        if file.is_file() and file.stat().st_size > LARGEST:
+            raise ConfigError(file, [Problem("", f"is larger than {LARGEST >> 20} MiB: that is no configuration")])
         text = file.read_text(encoding="utf-8-sig")
         return tomllib.loads(text), text
     except OSError as error:

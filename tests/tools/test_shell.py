@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -213,3 +216,25 @@ def test_our_own_environment_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp
     env = Workspace(tmp_path, tmp_path).env
     assert env["PATH"] == os.environ["PATH"]
     assert "SOME_TOKEN" not in env
+
+
+def test_a_command_does_not_outlive_a_program_that_is_killed(tmp_path: Path) -> None:
+    program = """
+import sys, trio
+from pathlib import Path
+from anima_tools import Invocation, Workspace
+from anima_tools.builtin import shell
+
+here = Path(sys.argv[1])
+trio.run(shell.function, "sleep 600 & echo $$ > pid; sleep 600", Invocation("k", Workspace(here, here / "outputs")))
+"""
+    os.mkfifo(tmp_path / "pid")
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) as process:
+        group = int((tmp_path / "pid").read_text())
+        descriptor = os.pidfd_open(group)
+        process.kill()
+    try:
+        ready, _, _ = select.select([descriptor], [], [], 10)
+        assert ready, "the shell is still there"
+    finally:
+        os.close(descriptor)

@@ -22,6 +22,9 @@ LONGEST = 600.0
 KEPT = 512 * 1024
 #: Seconds for killing and reaping; what is still there then hangs in the kernel.
 KILL_SECONDS = 5.0
+#: Runs a command beside a watcher in its process group, which kills the group when the pipe at its standard input ends:
+#: so nothing of it outlives us, not even where we are killed. The watcher is no job of the command's own shell.
+WATCHED = 'exec 3<&0 </dev/null; (read -r _ <&3; kill -s KILL -- -$$) >/dev/null 2>&1 & exec "$@" 3<&-'
 #: The variable by which we know those who have left the process group of their command.
 MARK = "ANIMA_COMMAND"
 
@@ -44,7 +47,7 @@ async def shell(
     mark = os.urandom(12).hex()
     output = Kept()
     with trio.move_on_after(timeout):
-        return await _run([program, "-c", command], workspace, mark, output)
+        return await _run(["/bin/sh", "-c", WATCHED, "sh", program, "-c", command], workspace, mark, output)
     raise ToolTimeout(
         f"the command did not end within {timeout:g} s and was killed, with all that it started; "
         f"its output until then:\n{output.text()}"
@@ -52,10 +55,19 @@ async def shell(
 
 
 async def _run(command: list[str], workspace: Workspace, mark: str, output: Kept) -> str:
+    watched, ours = os.pipe()  # no other child inherits our end
+    try:
+        return await _run_watched(command, workspace, mark, output, watched)
+    finally:
+        os.close(watched)
+        os.close(ours)
+
+
+async def _run_watched(command: list[str], workspace: Workspace, mark: str, output: Kept, watched: int) -> str:
     try:
         process = await trio.lowlevel.open_process(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=watched,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=workspace.root,
