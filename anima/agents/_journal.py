@@ -38,7 +38,8 @@ class Journal(Protocol):
     async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
         """Keep records of a turn, all of them or none; the first of a turn is its `TurnBegan`.
 
-        The letters `taken` have been seen with that: they do not come again. Raises `BegunAlready`.
+        The letters `taken` have been seen with that: they do not come again. Raises `BegunAlready`, and `LookupError` if
+        the turn was never begun.
         """
 
     async def records(self, turn: str) -> tuple[Record, ...]:
@@ -108,7 +109,7 @@ class MemoryJournal:
             if isinstance(record, TurnEnded):
                 self._turns[turn].ended = True
             if isinstance(record, PROGRESS):
-                self._turns[turn].attempts = 1
+                self._turns[turn].attempts = min(self._turns[turn].attempts, 1)
             self._turns[turn].records.append(record)
         self._seen.update(taken)
 

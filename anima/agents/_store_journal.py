@@ -80,15 +80,17 @@ class StoreJournal:
             for record, body in rows:
                 if isinstance(record, TurnBegan):
                     _begin(connection, turn, record, now, epoch)
-                connection.execute(
+                kept = connection.execute(
                     "INSERT INTO records SELECT t.number, coalesce((SELECT max(r.number) FROM records r"
-                    " WHERE r.turn = t.number), 0) + 1, ?, ? FROM turns t WHERE t.id = ?",
+                    " WHERE r.turn = t.number), 0) + 1, ?, ? FROM turns t WHERE t.id = ? RETURNING number",
                     (now, body, turn),
-                )
+                ).fetchall()
+                if not kept:
+                    raise LookupError(f"there is no turn {turn!r}: what is to be kept of it has nowhere to go")
                 if isinstance(record, TurnEnded):
                     connection.execute(
                         "UPDATE turns SET state = 'ended', stop_reason = ?, error = ?, changed = ? WHERE id = ?",
-                        (record.stop_reason.value, record.error, now, turn),
+                        (record.stop_reason.value, record.error and _plain(record.error), now, turn),
                     )
             if progress:
                 connection.execute("UPDATE turns SET attempts = 1 WHERE id = ? AND attempts > 1", (turn,))
@@ -109,7 +111,7 @@ class StoreJournal:
     async def turns(self, agent: str, conversation: str) -> tuple[str, ...]:
         rows = await self.store.read(
             lambda connection: connection.execute(
-                "SELECT id FROM turns WHERE agent = ? AND conversation = ? ORDER BY number", (agent, conversation)
+                "SELECT id FROM turns WHERE agent = ? AND conversation = ? ORDER BY number", (agent, _plain(conversation))
             ).fetchall()
         )
         return tuple(id for (id,) in rows)
@@ -142,10 +144,10 @@ class StoreJournal:
         )
 
     async def put_aside(self, turn: str, error: str) -> None:
-        now = self._now()
+        row = (_plain(error), self._now(), turn)
         await self.store.write(
             lambda connection: connection.execute(
-                "UPDATE turns SET state = 'aside', error = ?, changed = ? WHERE id = ?", (error, now, turn)
+                "UPDATE turns SET state = 'aside', error = ?, changed = ? WHERE id = ?", row
             ).fetchall()
         )
 
@@ -186,7 +188,7 @@ def _begin(connection: Connection, turn: str, record: TurnBegan, now: float, epo
     begun = connection.execute(
         "INSERT INTO turns (id, agent, conversation, state, attempts, epoch, began, changed)"
         " VALUES (?, ?, ?, 'open', 1, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING number",
-        (turn, record.agent, record.conversation, epoch, now, now),
+        (turn, record.agent, _plain(record.conversation), epoch, now, now),
     ).fetchall()
     if not begun:
         raise BegunAlready(turn)
