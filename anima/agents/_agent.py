@@ -23,7 +23,6 @@ from ._codec import UnreadableRecord
 from ._conversation import read_conversation, read_turn
 from ._events import AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, TurnEvent, TurnStarted
 from ._home import Home
-from ._journal import Letter
 from ._listener import Listener
 from ._messages import Note, Resume, Task, Tick, Wake
 from ._records import Told, TurnBegan
@@ -110,7 +109,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
     @receive
     async def note(self, note: Note) -> None:
         with _kept(self.ref.path):
-            await self.home.journal.post(self.ref.path, Letter(note.id, note.text, note.sender))
+            await self.home.journal.post(self.ref.path, note.to(self.ref.path))
         await self.wake(Wake())
 
     @receive
@@ -204,6 +203,8 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             began = TurnBegan(task=text, conversation=conversation, agent=me, sender=sender)
             await journal.append(id, [began], taken)
             turn.apply(began)
+        elif turn.began is not None and turn.began.agent != me:
+            raise Refused(f"turn {id} belongs to {turn.began.agent}: a task, and its id, is given to one agent")
         elif turn.ended is None and await journal.attempt(id) > self.spec.attempts:
             error = f"work on its next step has begun {self.spec.attempts} times and came to nothing"
             await journal.put_aside(id, error)
@@ -243,7 +244,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         me, journal = self.ref.path, self.home.journal
         notes = self.take_waiting(Note)
         for note in notes:
-            await journal.post(me, Letter(note.id, note.text, note.sender))
+            await journal.post(me, note.to(me))
         if not notes and not self.take_waiting(Wake):
             return []
         self._woken = True

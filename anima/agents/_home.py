@@ -17,7 +17,7 @@ from anima.actors import ActorError, ActorRef
 from anima.llm import IncidentHook, Model, ModelSpec, open_models
 from anima.store import open_store
 
-from ._journal import Journal, Letter, MemoryJournal
+from ._journal import Journal, MemoryJournal
 from ._messages import Note, Wake
 from ._store_journal import JOURNAL, StoreJournal
 
@@ -111,7 +111,7 @@ class Home:
 
         False if a note of this id was posted before. When it has returned, the note is kept. Raises `StoreError`.
         """
-        new = await self.journal.post(ref.path, Letter(note.id, note.text, note.sender))
+        new = await self.journal.post(ref.path, note.to(ref.path))
         with contextlib.suppress(ActorError):  # it is kept: an agent that is away finds it when it is back
             if not ref.ended:
                 ref.tell(Wake())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Any
 
@@ -10,6 +11,7 @@ import attrs
 from anima.actors import ActorRef, Request, message
 
 from ._answer import Answer
+from ._journal import Letter
 from ._spec import TimerSpec
 
 
@@ -41,6 +43,11 @@ class Note:
     text: str
     sender: str = ""
     id: str = attrs.field(factory=new_id)
+
+    def to(self, agent: str) -> Letter:
+        """As it is kept for one agent. The same note may go to many, and is a letter of its own for each."""
+        whose = hashlib.sha256(agent.encode("utf-8", "replace")).hexdigest()[:8]
+        return Letter(f"{self.id}-{whose}", self.text, self.sender)
 
 
 @message

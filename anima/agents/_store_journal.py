@@ -111,7 +111,8 @@ class StoreJournal:
     async def turns(self, agent: str, conversation: str) -> tuple[str, ...]:
         rows = await self.store.read(
             lambda connection: connection.execute(
-                "SELECT id FROM turns WHERE agent = ? AND conversation = ? ORDER BY number", (agent, _plain(conversation))
+                "SELECT id FROM turns WHERE agent = ? AND conversation = ? ORDER BY number",
+                (agent, _plain(conversation)),
             ).fetchall()
         )
         return tuple(id for (id,) in rows)

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import AskFailed, AskTimeout, MailboxSpec, open_system
+from anima.actors import AskFailed, AskTimeout, MailboxSpec, Refused, open_system
 from anima.agents import (
     TURN_EVENTS,
     Agent,
@@ -175,6 +175,36 @@ async def test_work_that_nobody_waits_for_any_more_is_finished(autojump_clock: M
             await ada.ask(Task("go", id="first"), timeout=1)
         assert (await ada.ask(Task("go", id="first"))).text == "late"  # the same task: it is done once
         assert len(model_of(home).requests) == 1
+
+
+async def test_a_task_of_one_agent_is_refused_by_another_and_harms_neither() -> None:
+    home = home_with(["mine", "next"])
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, spec(), home)
+        bob = await system.spawn("bob", Agent, spec("bob"), home)
+        assert (await ada.ask(Task("go", id="t1"))).text == "mine"
+        with pytest.raises(Refused, match="belongs to home/ada"):
+            await bob.ask(Task("go", id="t1"))
+        assert (await bob.ask(Task("go"))).text == "next"
+
+
+async def test_a_call_nested_without_end_is_an_error_like_any_other() -> None:
+    home = home_with([Call("double", '{"number": ' + "[" * 5000 + "]" * 5000 + "}"), "so be it", "next"])
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, spec(toolbox=TOOLS), home)
+        assert (await ada.ask(Task("go"))).text == "so be it"
+        assert (await ada.ask(Task("go"))).text == "next"
+
+
+async def test_a_note_that_no_call_of_the_model_has_seen_is_a_turn_of_its_own(autojump_clock: MockClock) -> None:
+    home = home_with([Call("slow", {"seconds": 10.0}), [Wait(5), Say("at the limit")], "noted"])
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ada = await system.spawn("ada", Agent, spec(toolbox=TOOLS, limits=Limits(turns=1)), home)
+        nursery.start_soon(ada.ask, Task("go"))
+        await trio.sleep(12)  # the last call is under way
+        ada.tell(Note("the plan has changed", "home/boss"))
+        await trio.sleep(10)
+    assert "the plan has changed" in str(model_of(home).requests[2].messages[-1])
 
 
 async def test_an_interrupted_turn_is_answered_with_what_there_is(autojump_clock: MockClock) -> None:
