@@ -13,7 +13,7 @@ from urllib.parse import quote
 import attrs
 import trio
 
-from anima.actors import ActorError, ActorRef
+from anima.actors import ActorError, ActorRef, Refused
 from anima.llm import IncidentHook, Model, ModelSpec, open_models
 from anima.store import open_store
 
@@ -99,7 +99,12 @@ class Home:
 
     @contextlib.contextmanager
     def thinking_about(self, turn: str) -> Iterator[Interruptible]:
-        """While the block runs, `interrupt` and `park` reach the turn."""
+        """While the block runs, `interrupt` and `park` reach the turn. Raises `Refused` if somebody thinks about it.
+
+        Two who write the same turn would leave records that nobody can read.
+        """
+        if turn in self._thinking:
+            raise Refused(f"turn {turn} is being thought about already: a task is given to one agent")
         mine = self._thinking[turn] = Interruptible(trio.CancelScope(), parked=self._parked)
         try:
             yield mine

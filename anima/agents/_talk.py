@@ -15,6 +15,7 @@ from anima_supervisors import ChildAlreadyPresent, ChildAlreadyStarted
 from anima_tools import Effect, Invocation, Tool, ToolError, tool
 
 from ._messages import Note, Task
+from ._records import TurnBegan
 from ._spec import AgentSpec
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ class _Talk:
             agent: its address or name as `find_agents` shows it, or something that it has to be able to do
             task: what it has to do; it knows nothing else of your conversation
         """
-        ref = self._find(agent)
         me = self._agent
+        ref = await self._begun_by(invocation.key) or self._find(agent)
         answer = await ref.ask(Task(task, f"with {me.ref.path}", invocation.key), timeout=me.patience)
         if answer.complete:
             return str(answer.text)
@@ -146,6 +147,12 @@ class _Talk:
         except (ChildAlreadyStarted, ChildAlreadyPresent):
             raise ToolError(f"you have an agent called {name!r} already: ask it, or take another name") from None
         return f"{ref.path} has started: ask it by this address"
+
+    async def _begun_by(self, turn: str) -> ActorRef[Any] | None:
+        """Who has taken up this very task before, when it was given in an earlier try, and goes on with it."""
+        records = await self._agent.home.journal.records(turn)
+        takers = [record.agent for record in records if isinstance(record, TurnBegan)]
+        return next((ref for ref in self._hub.find("agent") if ref.path in takers), None)
 
     def _find(self, agent: str) -> ActorRef[Any]:
         others = [ref for ref in self._hub.find("agent") if ref != self._agent.ref]

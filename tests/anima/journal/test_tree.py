@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
-from anima.actors import ActorRef, open_system
+from anima.actors import ActorRef, Refused, open_system
 from anima.agents import TALK_TOOLS, Agent, Home, MemoryJournal, Note, Task
-from anima.hub import Hub
+from anima.hub import Capability, Hub
 from anima.llm import ModelSpec
-from anima.testing import Call, ScriptedModel, scripted_home
+from anima.testing import Call, Say, ScriptedModel, Wait, scripted_home
 from tests.anima.agents.homes import spec
 
 
@@ -36,3 +37,44 @@ async def test_what_is_published_is_seen_by_everyone_who_listens(autojump_clock:
         await ref.ask(Task("go"))
         await trio.sleep(1)
     assert ["it rains" in str(model.requests) for model in (ada, bob)] == [True, True]
+
+
+async def until_cut_off(home: Home, seconds: float, *agents: Any, ask: Task, of: str) -> None:
+    """A program that ends in the middle."""
+    with trio.move_on_after(seconds):
+        async with open_system() as system:
+            for one in agents:
+                await system.spawn(one.name, Agent, one, home)
+            ref: ActorRef[Task] = system.ref(f"home/{of}", Agent)
+            await ref.ask(ask)
+
+
+async def test_a_task_that_was_given_on_is_gone_on_with_by_the_one_who_had_it(autojump_clock: MockClock) -> None:
+    """Also where others could do it, and have less to do."""
+    journal = MemoryJournal()
+    boss = ScriptedModel([Call("ask_agent", {"agent": "math", "task": "6 times 7"}), "It is 42."])
+    slow = ScriptedModel([[Wait(10), Say("42")]] * 2)
+    home = home_of(journal, boss=boss, ada=slow, bob=slow)
+    able = [agent(name, capabilities=(Capability("math"),)) for name in ("ada", "bob")]
+    await until_cut_off(home, 5, *able, agent("boss"), ask=Task("go", id="t1"), of="boss")
+    assert len(slow.requests) == 1
+    journal.restarted()
+    async with open_system() as system:
+        for one in (*able, agent("boss")):
+            await system.spawn(one.name, Agent, one, home)
+        await trio.sleep(30)
+        ref: ActorRef[Task] = system.ref("home/boss", Agent)
+        assert (await ref.ask(Task("go", id="t1"))).text == "It is 42."
+    assert len(slow.requests) == 2
+
+
+async def test_a_turn_is_thought_about_by_one_agent_at_a_time(autojump_clock: MockClock) -> None:
+    slow = ScriptedModel([[Wait(10), Say("42")]] * 2)
+    home = home_of(MemoryJournal(), ada=slow, bob=slow)
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ada, bob = [await system.spawn(name, Agent, agent(name), home) for name in ("ada", "bob")]
+        nursery.start_soon(ada.ask, Task("go", id="t1"))
+        await trio.sleep(1)
+        with pytest.raises(Refused, match="thought about already"):
+            await bob.ask(Task("go", id="t1"))
+    assert len(slow.requests) == 1
