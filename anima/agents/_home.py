@@ -31,20 +31,29 @@ class ModelSource(Protocol):
 
 @attrs.define
 class Interruptible:
-    """A turn that is being thought about. `interrupted`: it is to end now. `parked`: it is to be left as it is, soon.
-
-    `asking` is the scope of the call of the model, while there is one: that can be made again, and is not waited for.
-    """
+    """A turn that is being thought about. `interrupted`: it is to end now. `parked`: it is to be left as it is, soon."""
 
     scope: trio.CancelScope
     interrupted: bool = False
     parked: bool = False
-    asking: trio.CancelScope | None = None
+    _repeatable: set[trio.CancelScope] = attrs.field(factory=set, init=False)
 
     def park(self) -> None:
         self.parked = True
-        if self.asking is not None:
-            self.asking.cancel(reason="the turn is parked")
+        for scope in self._repeatable:
+            scope.cancel(reason="the turn is parked")
+
+    @contextlib.contextmanager
+    def repeatable(self, scope: trio.CancelScope) -> Iterator[None]:
+        """The block, in `scope`, can be done again when the turn goes on: to be parked it is not waited for."""
+        self._repeatable.add(scope)
+        if self.parked:
+            scope.cancel(reason="the turn is parked")
+        try:
+            with scope:
+                yield
+        finally:
+            self._repeatable.discard(scope)
 
 
 class Home:
@@ -90,8 +99,9 @@ class Home:
     def park(self) -> None:
         """The program is about to end: all turns stop at their next step, and go on when it is started again.
 
-        Tools that run are waited for, by whoever stops the agents; calls of models are given up and made again. Whoever
-        asked gets an answer with `StopReason.SUPERVISOR_SHUTDOWN`. What is asked from now on is kept, for next time.
+        External tools that run are waited for, by whoever stops the agents; calls of models and of other tools are given
+        up and made again. Whoever asked gets an answer with `StopReason.SUPERVISOR_SHUTDOWN`, except for an agent, which
+        asks again. What is asked from now on is kept, for next time.
         """
         self._parked = True
         for thinking in self._thinking.values():

@@ -144,12 +144,11 @@ class Thinking:
         deadline = began + LANDING_SECONDS if action.landing else self._time_is_over
         answer: ModelAnswer | None = None
         error, text = TIME_IS_OVER, "the time for this task was over before the model had answered"
-        with trio.CancelScope(deadline=deadline) as self._interruptible.asking:
+        with self._interruptible.repeatable(trio.CancelScope(deadline=deadline)):
             try:
                 answer = await self._stream(action.request, assembly)
             except ModelError as failure:
                 error, text = type(failure).__name__, str(failure)
-        self._interruptible.asking = None
         if answer is None and self._interruptible.parked:
             return  # it is asked again when the turn goes on
         self._partial = Assembly()
@@ -250,10 +249,14 @@ class Thinking:
         async with limiter:
             self._ways.tell(ToolBegun(self._turn.id, pending.step, call.name, call.arguments))
             began = trio.current_time()
+            scope = trio.CancelScope(deadline=self._time_is_over)
+            again = pending.effect is not Effect.EXTERNAL
             text = "Cut off: the time for this task is over."
             result = ToolResult(call.id, call.name, text, failed=True)
-            with trio.CancelScope(deadline=self._time_is_over):
+            with self._interruptible.repeatable(scope) if again else scope:
                 result = await self._turn.plan.toolbox.run(call, self._ways.invocation(pending.key))
+        if again and scope.cancelled_caught and self._interruptible.parked:
+            return  # it is made again when the turn goes on
         answered = ToolAnswered(step=pending.step, result=result, seconds=self._seconds)
         await self._answered(answered, call.name, trio.current_time() - began)
 

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from anima.actors import ActorRef, Refused, open_system
-from anima.agents import TALK_TOOLS, Agent, Home, MemoryJournal, Note, Task
+from anima.agents import TALK_TOOLS, Agent, Home, MemoryJournal, Note, StopReason, Task, ToolAnswered
 from anima.hub import Capability, Hub
 from anima.llm import ModelSpec
 from anima.testing import Call, Say, ScriptedModel, Wait, scripted_home
@@ -78,3 +78,30 @@ async def test_a_turn_is_thought_about_by_one_agent_at_a_time(autojump_clock: Mo
         with pytest.raises(Refused, match="thought about already"):
             await bob.ask(Task("go", id="t1"))
     assert len(slow.requests) == 1
+
+
+async def test_a_task_that_was_given_on_is_parked_with_its_giver_and_no_failure(autojump_clock: MockClock) -> None:
+    journal = MemoryJournal()
+    boss = ScriptedModel([Call("ask_agent", {"agent": "ada", "task": "6 times 7"}), "It is 42."])
+    ada = ScriptedModel([[Wait(10), Say("42")]] * 2)
+    home = home_of(journal, boss=boss, ada=ada)
+    async with open_system() as system, trio.open_nursery() as nursery:
+        for name in ("ada", "boss"):
+            await system.spawn(name, Agent, agent(name), home)
+        ref: ActorRef[Task] = system.ref("home/boss", Agent)
+
+        async def ask() -> None:
+            answer = await ref.ask(Task("go", id="t1"))
+            assert answer.stop_reason is StopReason.SUPERVISOR_SHUTDOWN
+
+        nursery.start_soon(ask)
+        await trio.sleep(5)
+        home.park()
+    journal.restarted()
+    home = Home(home.models, journal)
+    async with open_system() as system:
+        for name in ("ada", "boss"):
+            await system.spawn(name, Agent, agent(name), home)
+        await trio.sleep(30)
+    (result,) = [one.result for one in await journal.records("t1") if isinstance(one, ToolAnswered)]
+    assert (result.failed, result.content) == (False, "42")
