@@ -48,10 +48,8 @@ def prepare_writer(connection: Connection) -> None:
     """What holds for the connection that writes: what is committed is on the disk, power cuts included."""
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}").fetchall()
     connection.execute("PRAGMA synchronous=FULL").fetchall()
-    connection.execute("PRAGMA trusted_schema=OFF").fetchall()
 
 
 def prepare_reader(connection: Connection) -> None:
     """What holds for a connection that reads."""
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}").fetchall()
-    connection.execute("PRAGMA trusted_schema=OFF").fetchall()
