@@ -168,9 +168,13 @@ def _open(path: Path | None, schema: Schema, connect: Connect, busy: float) -> C
         connection = connect(":memory:" if path is None else str(path))
         try:
             prepare_writer(connection)
-            if not is_current(connection, schema, path):
-                _migrate(connection, schema, path, busy)
+            connection.execute("BEGIN")  # what is looked at is of one moment: another program may be making the tables
+            insist(connection, "SELECT count(*) FROM sqlite_master", busy)
+            current = is_current(connection, schema, path)
+            connection.execute("ROLLBACK")
             insist(connection, "PRAGMA journal_mode=WAL", busy)
+            if not current:
+                _migrate(connection, schema, path, busy)
             connection.execute("PRAGMA foreign_keys=ON").fetchall()
         except BaseException:
             connection.close()
@@ -184,7 +188,6 @@ def _open(path: Path | None, schema: Schema, connect: Connect, busy: float) -> C
 
 
 def _migrate(connection: Connection, schema: Schema, path: Path | None, busy: float) -> None:
-    insist(connection, "PRAGMA journal_mode=WAL", busy)
     connection.execute("PRAGMA foreign_keys=OFF").fetchall()  # it cannot be changed inside of the transaction
     insist(connection, "BEGIN IMMEDIATE", busy)
     if not is_current(connection, schema, path):  # somebody may have been faster
