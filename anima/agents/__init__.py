@@ -7,6 +7,7 @@ From the bottom up:
 - `_actions`, `_turn`: the state machine: facts in, the next action out, no I/O
 - `_journal`, `_codec`, `_store_journal`, `_conversation`: where the facts are kept, and what follows from them
 - `_events`, `_messages`, `_spec`, `_home`: what is told meanwhile, what agents are sent, what they are and share
+- `_remembering`: what a turn recalls and keeps by itself
 - `_thinking`: does what the state machine wants, recording before and after
 - `_runs`: what stands in a journal, for those who look at it from outside
 - `_talk`, `_agent`: the tools by which agents talk, and the actor
@@ -19,6 +20,7 @@ from ._answer import Answer, Spent, StopReason
 from ._codec import UnreadableRecord
 from ._events import (
     TURN_EVENTS,
+    AgentMemoryTrouble,
     AgentModelCalled,
     AgentModelTrouble,
     AgentToolCalled,
@@ -56,16 +58,18 @@ from ._records import (
     Why,
 )
 from ._runs import Entry, Run, end_run, list_runs, read_run, retry_run
-from ._spec import TALK_TOOLS, AgentSpec, OnDoubt, TimerSpec
+from ._spec import MEMORY_TOOLS, TALK_TOOLS, AgentSpec, MemorySpec, OnDoubt, TimerSpec
 from ._store_journal import JOURNAL, StoreJournal
 from ._talk import NobodyFound, tools_of
 
 __all__ = [
     "AGENT",
     "JOURNAL",
+    "MEMORY_TOOLS",
     "TALK_TOOLS",
     "TURN_EVENTS",
     "Agent",
+    "AgentMemoryTrouble",
     "AgentModelCalled",
     "AgentModelTrouble",
     "AgentSpec",
@@ -82,6 +86,7 @@ __all__ = [
     "Letter",
     "Limits",
     "MemoryJournal",
+    "MemorySpec",
     "ModelAnswered",
     "ModelAsked",
     "ModelCalled",

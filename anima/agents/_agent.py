@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
+import attrs
 import trio
 
 from anima.actors import Actor, ActorError, ActorRef, Refused, Stop, Timer, receive
@@ -21,11 +22,12 @@ from . import _said as said
 from ._answer import Answer
 from ._codec import UnreadableRecord
 from ._conversation import read_conversation, read_turn
-from ._events import AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, TurnEvent, TurnStarted
+from ._events import AgentMemoryTrouble, AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, TurnEvent, TurnStarted
 from ._home import Home
 from ._listener import Listener
 from ._messages import Note, Resume, Task, Tick, Wake
 from ._records import Told, TurnBegan
+from ._remembering import Remembering
 from ._spec import AgentSpec, TimerSpec
 from ._talk import talk_tools
 from ._thinking import Thinking, Ways
@@ -81,6 +83,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             context_tokens=spec.context_tokens,
         )
         self._conversations: dict[str, tuple[Message, ...]] = {}
+        self._remembering: Remembering | None = None
         self._timers: dict[TimerSpec, Timer] = {}
         #: it has looked for letters while it thought
         self._woken = False
@@ -89,6 +92,9 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
 
     async def started(self) -> None:
         hub, journal = Hub.of(self.system), self.home.journal
+        if self.spec.memory is not None:
+            memory = await self.home.memory(self.spec.memory, self.spec.name)
+            self._remembering = Remembering(memory, self.spec.memory, self._memory_trouble)
         names = ", ".join(capability.name for capability in self.spec.capabilities)
         about = {"name": self.spec.name, "description": self.spec.description, "can": names}
         hub.offer(self.ref, Capability(AGENT, attributes=about, accepts=Task))
@@ -196,7 +202,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
     async def _turn(self, id: str, text: str, conversation: str, listener: Listener, taken: Sequence[str]) -> Answer:
         journal, me = self.home.journal, self.ref.path
         history = await self._history(conversation, before=id)
-        turn = await read_turn(journal, id, self._plan, history)
+        turn = await read_turn(journal, id, self._plan_of(id, conversation), history)
         resumed = turn.began is not None
         if not resumed:
             sender = "" if self.sender is None else self.sender.path
@@ -213,25 +219,38 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         tell(TurnStarted(id, me, resumed))
         self.system.emit(AgentTurnBegan, me, turn=id, resumed=resumed)
         self._now = id, tell
+        memory = self._remembering
+        ways = self._ways(tell, [] if memory is None else await memory.told(text))
         with self.home.thinking_about(id) as interruptible:
-            answer = await Thinking(turn, self.spec, self._ways(tell)).run(interruptible)
+            answer = await Thinking(turn, self.spec, ways).run(interruptible)
         self._now = None
-        if turn.ended is None:
-            await journal.park(id)
         if self._woken:  # what was not seen in this turn is a turn of its own
             self._woken = False
             self._wake_up()
+        if turn.ended is None:
+            await journal.park(id)
+        elif memory is not None:
+            assert turn.began is not None
+            await memory.keep(id, conversation, turn.began.task, turn.began.sender, answer)
         self._remember(conversation, turn)
         await listener.finish(TurnDone(id, answer))
         return answer
 
-    def _ways(self, tell: Callable[[TurnEvent], None]) -> Ways:
+    def _plan_of(self, turn: str, conversation: str) -> Plan:
+        """How a turn is to go: what it writes into memory bears its name."""
+        if self._remembering is None or self.spec.memory is None or not self.spec.memory.tools:
+            return self._plan
+        tools = self._remembering.tools(turn, conversation)
+        return attrs.evolve(self._plan, toolbox=Toolbox([*self._plan.toolbox, *tools]))
+
+    def _ways(self, tell: Callable[[TurnEvent], None], remembered: list[Told]) -> Ways:
         return Ways(
             model=self._model,
             price=self.spec.cost,
             journal=self.home.journal,
             invocation=self._invocation,
             notes=self._notes,
+            remembered=remembered,
             tell=tell,
             emit=lambda kind, **fields: self.system.emit(kind, self.ref.path, **fields),
         )
@@ -259,6 +278,9 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         if self._now is not None and error:
             turn, tell = self._now
             tell(ModelErred(turn, error, what))
+
+    def _memory_trouble(self, what: str) -> None:
+        self.system.emit(AgentMemoryTrouble, self.ref.path, what=what)
 
     async def _history(self, conversation: str, before: str) -> tuple[Message, ...]:
         known = self._conversations.get(conversation)

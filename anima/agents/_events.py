@@ -172,6 +172,14 @@ class AgentModelTrouble(Event):
 
 
 @attrs.frozen(kw_only=True)
+class AgentMemoryTrouble(Event):
+    """A memory could not be used: `what` says what was left out."""
+
+    name: ClassVar[str] = "memory.trouble"
+    what: str
+
+
+@attrs.frozen(kw_only=True)
 class AgentToolCalled(Event):
     """A tool was run, or refused."""
 
@@ -204,6 +212,7 @@ def agent_events() -> dict[str, type[Event]]:
         AgentTurnBegan,
         AgentModelCalled,
         AgentModelTrouble,
+        AgentMemoryTrouble,
         AgentToolCalled,
         AgentTurnEnded,
     )

@@ -15,10 +15,13 @@ import trio
 
 from anima.actors import ActorError, ActorRef, Refused
 from anima.llm import IncidentHook, Model, ModelSpec, open_models
+from anima.memory import AgentMemory, Memories, open_memory
 from anima.store import open_store
+from anima_supervisors import BadSpec
 
 from ._journal import Journal, MemoryJournal
 from ._messages import Note, Wake
+from ._spec import MemorySpec
 from ._store_journal import JOURNAL, StoreJournal
 
 
@@ -31,7 +34,7 @@ class ModelSource(Protocol):
 
 @attrs.define
 class Interruptible:
-    """A turn that is being thought about. `interrupted`: it is to end now. `parked`: it is to be left as it is, soon."""
+    """A turn that is being thought about. `interrupted`: it is to end now. `parked`: to be left as it is, soon."""
 
     scope: trio.CancelScope
     interrupted: bool = False
@@ -69,6 +72,7 @@ class Home:
         random: Random | None = None,
         now: Callable[[], float] = time.time,
         resume: bool = True,
+        memories: OpenMemories | None = None,
     ) -> None:
         self.models = models
         self.journal: Journal = journal or MemoryJournal()
@@ -76,8 +80,15 @@ class Home:
         self.now = now
         #: agents go on by themselves with what an earlier program has left
         self.resume = resume
+        self._memories = memories
         self._thinking: dict[str, Interruptible] = {}
         self._parked = False
+
+    async def memory(self, spec: MemorySpec, agent: str) -> AgentMemory:
+        """The memory of an agent. Raises `BadSpec` in a home that was made by hand, and what opening one raises."""
+        if self._memories is None:
+            raise BadSpec(f"{agent} cannot remember in this home: open one by `open_home`")
+        return (await self._memories.get(spec)).of(agent, spec.scopes)
 
     @property
     def thinking(self) -> tuple[str, ...]:
@@ -99,9 +110,9 @@ class Home:
     def park(self) -> None:
         """The program is about to end: all turns stop at their next step, and go on when it is started again.
 
-        External tools that run are waited for, by whoever stops the agents; calls of models and of other tools are given
-        up and made again. Whoever asked gets an answer with `StopReason.SUPERVISOR_SHUTDOWN`, except for an agent, which
-        asks again. What is asked from now on is kept, for next time.
+        External tools that run are waited for, by whoever stops the agents; calls of models and of other tools are
+        given up and made again. Whoever asked gets an answer with `StopReason.SUPERVISOR_SHUTDOWN`, except for an
+        agent, which asks again. What is asked from now on is kept, for next time.
         """
         self._parked = True
         for thinking in self._thinking.values():
@@ -133,6 +144,24 @@ class Home:
         return new
 
 
+class OpenMemories:
+    """The files that agents remember in, each opened when it is first needed, all closed with `stack`."""
+
+    def __init__(self, stack: contextlib.AsyncExitStack) -> None:
+        self._stack = stack
+        self._lock = trio.Lock()
+        self._open: dict[tuple[Path | None, bool], Memories] = {}
+
+    async def get(self, spec: MemorySpec) -> Memories:
+        """Raises `StoreError`, `SemanticMissing`."""
+        key = (spec.path, spec.semantic)
+        async with self._lock:
+            if key not in self._open:
+                memory = open_memory(spec.path, semantic=spec.semantic)
+                self._open[key] = await self._stack.enter_async_context(memory)
+            return self._open[key]
+
+
 @contextlib.asynccontextmanager
 async def open_home(
     folder: Path | None = None,
@@ -158,7 +187,7 @@ async def open_home(
             file = journal_file(folder, name)
             journal = StoreJournal(await stack.enter_async_context(open_store(file, JOURNAL, owner=owner)))
         models = await stack.enter_async_context(open_models(random=random))
-        yield Home(models, journal, random, resume=resume)
+        yield Home(models, journal, random, resume=resume, memories=OpenMemories(stack))
 
 
 def journal_file(folder: Path, name: str) -> Path:

@@ -38,8 +38,8 @@ class Journal(Protocol):
     async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
         """Keep records of a turn, all of them or none; the first of a turn is its `TurnBegan`.
 
-        The letters `taken` have been seen with that: they do not come again. Raises `BegunAlready`, and `LookupError` if
-        the turn was never begun.
+        The letters `taken` have been seen with that: they do not come again. Raises `BegunAlready`, and `LookupError`
+        if the turn was never begun.
         """
 
     async def records(self, turn: str) -> tuple[Record, ...]:

@@ -17,8 +17,42 @@ from . import _said as said
 from ._limits import Limits
 from ._output import Output
 
+
+def _names(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names)
+
+
 #: The tools by which agents talk: they are the agent's own, made by `_talk`.
 TALK_TOOLS = ("find_agents", "ask_agent", "tell_agent", "publish", "spawn_agent")
+
+
+#: The tools over its memory.
+MEMORY_TOOLS = ("remember", "recall", "forget")
+
+
+@attrs.frozen(kw_only=True)
+class MemorySpec:
+    """What an agent remembers, and where.
+
+    `path` is the file, None while the program runs only. `tools` are those of `MEMORY_TOOLS` that it may use. With
+    `auto` what fits a task is told with it, at most `entries` memories and `tokens`, and what was asked and answered is
+    remembered. `scopes`, each "team:NAME", are shared with other agents of the same file. `semantic` finds by meaning
+    too, which takes the extra of that name. Raises `BadSpec`.
+    """
+
+    path: Path | None = None
+    tools: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
+    auto: bool = False
+    entries: int = 10
+    tokens: int = 1000
+    scopes: tuple[str, ...] = ()
+    semantic: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        for unknown in sorted(self.tools - set(MEMORY_TOOLS)):
+            raise BadSpec(f"{unknown!r} is no tool over memory; valid: {', '.join(MEMORY_TOOLS)}")
+        if self.entries < 1 or self.tokens < 1:
+            raise BadSpec("entries and tokens of a memory must be 1 or more")
 
 
 class OnDoubt(enum.Enum):
@@ -38,10 +72,6 @@ class TimerSpec:
     def __attrs_post_init__(self) -> None:
         if not self.every > 0:
             raise BadSpec(f"every must be a number of seconds above 0, not {self.every!r}")
-
-
-def _names(names: Iterable[str]) -> frozenset[str]:
-    return frozenset(names)
 
 
 def _here() -> Workspace:
@@ -81,6 +111,7 @@ class AgentSpec:
     on_doubt: OnDoubt = OnDoubt.TELL
     spawn_depth: int = 2
     attempts: int = 5
+    memory: MemorySpec | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.name.strip():

@@ -67,6 +67,7 @@ class Ways:
     notes: Callable[[], Awaitable[list[Told]]]
     tell: Callable[[TurnEvent], None]
     emit: Callable[..., None]
+    remembered: list[Told]
 
 
 class Thinking:
@@ -107,7 +108,7 @@ class Thinking:
         return self._answer()
 
     async def _think(self) -> None:
-        notes: list[Told] = []
+        notes = [] if self._turn.steps else list(self._ways.remembered)
         while self._turn.ended is None and not self._interruptible.parked:
             known = {note.id for note in notes}
             notes += [note for note in await self._ways.notes() if note.id not in known]
@@ -133,7 +134,7 @@ class Thinking:
 
     async def _call_model(self, action: CallModel) -> None:
         if not action.again:
-            taken = [one.id for one in action.told if one.id]
+            taken = [one.id for one in action.told if one.why is Why.NOTE]
             await self._record(ModelCalled(step=action.step, told=action.told, seconds=self._seconds), taken=taken)
         name = self._ways.model.name
         if any(one.why in (Why.CORRECTION, Why.REFLECTION) for one in action.told):

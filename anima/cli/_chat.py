@@ -10,29 +10,35 @@ import contextlib
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import trio
 
 from anima.actors import ActorError
-from anima.agents import AgentSpec, Answer, Task, TurnEvent, tools_of
+from anima.agents import AgentSpec, Answer, Run, StoreJournal, Task, TurnEvent, list_runs, tools_of
 from anima.config import AgentFile, Tree
 from anima.observe import Log
 from anima.store import StoreError
 from anima_supervisors import Event, SupervisorError, describe, leaves
 
 from ._configs import complain, read_config
+from ._memory import line as memory_line
 from ._printer import Printer, one_line
 from ._progress import Progress
+from ._runs import line as run_line
 from ._session import NoSuchAgent, Session, agent_path, open_session
 from ._signals import INTERRUPTED
 
+T = TypeVar("T")
+
 COMMANDS = {
     "/tools": "what the agent can use",
+    "/memory": "what it remembers; with words after it, of these",
+    "/runs": "what it has done in this home",
     "/help": "these commands",
     "/quit": "end the conversation; so does Ctrl-D",
 }
@@ -110,11 +116,31 @@ def _command(command: str, background: Background, printer: Printer) -> None:
             for tool in tools_of(background.spec):
                 parameters = ", ".join(tool.input_schema.get("properties", {}))
                 printer.print_line(f"{tool.name}({parameters}) {tool.effect.value}: {one_line(tool.description)}")
+        case "/runs":
+            for run in background.do(lambda session: _runs_of(session)):
+                printer.print_line(run_line(run))
+        case _ if command.startswith("/memory"):
+            for text in background.do(lambda session: _memories_of(session, command.removeprefix("/memory").strip())):
+                printer.print_line(text)
         case "/help":
             for name, text in COMMANDS.items():
                 printer.print_line(f"{name:8}{text}")
         case _:
             click.echo(f"there is no {command}; there are: {', '.join(COMMANDS)}", err=True)
+
+
+async def _runs_of(session: Session) -> Sequence[Run]:
+    journal = session.home.journal
+    return await list_runs(journal.store) if isinstance(journal, StoreJournal) else ()
+
+
+async def _memories_of(session: Session, words: str) -> list[str]:
+    spec = session.spec
+    if spec.memory is None:
+        return ["it has no memory: think.auto_memory, or the tool remember, gives it one"]
+    memory = await session.home.memory(spec.memory, spec.name)
+    found = [one.memory for one in await memory.recall(words)] if words else await memory.entries(limit=20)
+    return [memory_line(one) for one in found] or ["nothing"]
 
 
 class Background:
@@ -209,6 +235,12 @@ class Background:
             if not answer.done():
                 answer.set_exception(SupervisorError("everything was stopped before there was an answer"))
             events.put(None)
+
+    def do(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Do something on Trio's loop, and wait for it."""
+        assert self._session is not None
+        assert self._token is not None
+        return trio.from_thread.run(work, self._session, trio_token=self._token)
 
     @property
     def spec(self) -> AgentSpec:

@@ -6,14 +6,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
-from anima.agents import AgentSpec, Limits, Output
+from anima.agents import MEMORY_TOOLS, AgentSpec, Limits, MemorySpec, Output
 from anima.hub import Capability, Listens
 from anima.llm import Price, price_of
 
-from ._agent_tables import AgentFileTable, MemoryTable, ThinkTable
+from ._agent_tables import AgentFileTable, MemoryBackend, MemoryTable, ThinkTable
 from ._errors import ConfigError, Problem
 from ._findings import Findings
 from ._layers import Layer, environment_layers, file_layer, layered, set_layer
@@ -126,7 +127,7 @@ class _Build:
             spec=spec,
             home=home,
             subscribe=subscribe,
-            memory=attrs.evolve(table.memory, path=self._folder / table.memory.path),
+            memory=table.memory,
             think=table.think,
             verbose=table.observe.verbose,
             values=tuple(settings(table, self._folder, self._values, model)),
@@ -184,6 +185,28 @@ class _Build:
             timers=tuple(timer.timer() for timer in agent.timers),
             on_doubt=think.on_doubt,
             spawn_depth=think.spawn_depth,
+            memory=self._memory(table, tools),
+        )
+
+    def _memory(self, table: AgentFileTable, tools: Toolset) -> MemorySpec | None:
+        think, memory = table.think, table.memory
+        if not (think.auto_memory or tools.memory):
+            return None
+        path: Path | None = None
+        if memory.backend is MemoryBackend.SQLITE:
+            home = self._home or self._folder / table.home
+            name = quote(table.agent.name, safe=" ")
+            path = home / f"{name}.memory" if memory.path is None else self._folder / memory.path
+        return self._findings.checked(
+            "memory",
+            lambda: MemorySpec(
+                path=path,
+                tools=tools.memory,
+                auto=think.auto_memory,
+                entries=max(1, think.max_memory_entries),
+                scopes=memory.scopes,
+                semantic=memory.semantic,
+            ),
         )
 
     def _prices(self, table: AgentFileTable, model: BuiltModel) -> Mapping[str, Price]:
@@ -240,11 +263,11 @@ class _Build:
     def _note_what_has_no_effect(self, table: AgentFileTable) -> None:
         if self._home is not None and "home" in self._values.places:
             self._findings.note("home", "that of the tree is taken")
-        for key in ("memory.backend", "think.auto_memory"):
-            section, _, name = key.partition(".")
-            value = getattr(getattr(table, section), name)
-            if key in self._values.places and value != getattr(type(getattr(table, section))(), name):
-                self._findings.note(key, "has no effect yet")
+        memory = table.memory not in (MemoryTable(), MemoryTable(backend=MemoryBackend.IN_MEMORY))
+        if memory and not table.think.auto_memory and not set(table.tools.enabled) & set(MEMORY_TOOLS):
+            self._findings.note(
+                "memory", f"is not used: think.auto_memory, or one of {', '.join(MEMORY_TOOLS)}, uses it"
+            )
 
 
 def _without(data: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:

@@ -194,14 +194,18 @@ class MemoryBackend(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class MemoryTable:
-    """What the agent remembers from one task to another. Checked, and without effect yet.
+    """What the agent remembers from one task to another, by `think.auto_memory` or by its tools.
 
-    backend: `in_memory`, or `sqlite`
-    path: the file of the backend `sqlite`
+    backend: `sqlite`, or `in_memory`: as long as the program runs
+    path: the file of the backend `sqlite`; by default one of the agent's own in its `home`
+    scopes: what it shares with other agents that use the same file: a list of `team:NAME`
+    semantic: whether it finds by meaning too, which takes the extra `semantic`
     """
 
-    backend: MemoryBackend = MemoryBackend.IN_MEMORY
-    path: Path = Path("anima.db")
+    backend: MemoryBackend = MemoryBackend.SQLITE
+    path: Path | None = None
+    scopes: tuple[str, ...] = ()
+    semantic: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -217,8 +221,8 @@ class ThinkTable:
     spawn_depth: how deep agents may stand that it starts
     on_doubt: after a crash, when nobody knows whether a tool took effect that must not run twice: `tell` the model, or
         `fail`
-    auto_memory: without effect yet
-    max_memory_entries: without effect yet
+    auto_memory: whether what fits a task is recalled with it, and what was asked and answered is remembered
+    max_memory_entries: at most so many memories are recalled with a task
     """
 
     max_iterations: Count = Count(10)

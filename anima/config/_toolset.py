@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from anima.agents import TALK_TOOLS
+from anima.agents import MEMORY_TOOLS, TALK_TOOLS
 from anima_tools import BadTool, Tool, Toolbox, UnknownTool, Workspace, child_environment, find_tools
 
 from ._agent_tables import ToolsTable
@@ -21,10 +21,11 @@ from ._starts import put_on_path
 
 @attrs.frozen
 class Toolset:
-    """The tools of one agent: those that are functions, and those by which it talks."""
+    """The tools of one agent: those that are functions, those by which it talks, and those over its memory."""
 
     toolbox: Toolbox
     talk: frozenset[str]
+    memory: frozenset[str]
 
 
 def build_toolset(table: ToolsTable, folders: Iterable[Path], findings: Findings) -> Toolset:
@@ -33,21 +34,22 @@ def build_toolset(table: ToolsTable, folders: Iterable[Path], findings: Findings
     What is wrong is added to `findings`.
     """
     installed = {point.name for point in entry_points(group="anima.tools")}
-    known = installed | set(TALK_TOOLS)
+    own = {*TALK_TOOLS, *MEMORY_TOOLS}
+    known = installed | own
     for folder in folders:
         put_on_path(folder)
     tools: dict[str, Tool] = {}
-    talk: set[str] = set()
+    chosen: set[str] = set()
     for number, name in enumerate(table.enabled):
         key = f"tools.enabled[{number}]"
         if name in table.enabled[:number]:
             findings.problem(key, f"{name!r} is named twice")
-        elif name in TALK_TOOLS:
-            talk.add(name)
+        elif name in own:
+            chosen.add(name)
         elif ":" not in name and name not in installed:
             findings.problem(key, f"there is no tool {name!r}", nearest(name, known) or "your own is module:name")
         elif (tool := _found(name, key, findings)) is not None:
-            if tool.name in talk or tool.name in TALK_TOOLS or tool.name in {other.name for other in tools.values()}:
+            if tool.name in own or tool.name in {other.name for other in tools.values()}:
                 findings.problem(key, f"there is a tool {tool.name!r} already; give it another name: tool(name=...)")
             else:
                 tools[name] = tool
@@ -57,7 +59,8 @@ def build_toolset(table: ToolsTable, folders: Iterable[Path], findings: Findings
             findings.problem(f"tools.deny[{number}]", f"there is no tool {name!r}", nearest(name, valid))
     denied = set(table.deny)
     allowed = [tool for name, tool in tools.items() if not denied & {name, tool.name}]
-    return Toolset(Toolbox(allowed), frozenset(talk - denied))
+    chosen -= denied
+    return Toolset(Toolbox(allowed), frozenset(chosen & {*TALK_TOOLS}), frozenset(chosen & {*MEMORY_TOOLS}))
 
 
 def _found(name: str, key: str, findings: Findings) -> Tool | None:

@@ -7,7 +7,14 @@ from collections import Counter
 import attrs
 
 from anima.actors import DeadLettered
-from anima.agents import AgentModelCalled, AgentModelTrouble, AgentToolCalled, AgentTurnBegan, AgentTurnEnded
+from anima.agents import (
+    AgentMemoryTrouble,
+    AgentModelCalled,
+    AgentModelTrouble,
+    AgentToolCalled,
+    AgentTurnBegan,
+    AgentTurnEnded,
+)
 from anima.hub import SubscriberSlow
 from anima_supervisors import (
     AutoShutdownTriggered,
@@ -119,6 +126,8 @@ class Lines:
                 return self._model_called(who, event)
             case AgentModelTrouble():
                 return Line("WARNING", f"{who} {event.model}: {event.what}")
+            case AgentMemoryTrouble():
+                return Line("WARNING", f"{who} {event.what}")
             case AgentToolCalled():
                 word = "failed" if event.failed else "done"
                 return Line("DEBUG", f"{who} step {event.step}: {event.tool} {word} in {event.seconds:.2f} s")

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from anima.agents import Limits, OnDoubt, TimerSpec
+from anima.agents import Limits, MemorySpec, OnDoubt, TimerSpec
 from anima.config import load_agent
 from anima.hub import Listens, Slow
 from anima.llm import Price, Retry, Secret, Timeouts, ToolProtocol
@@ -21,6 +21,9 @@ KEYS = {"OPENAI_API_KEY": "sk-open", "ANTHROPIC_API_KEY": "sk-anth"}
 
 
 # Files of v1.7
+
+
+MEMORY_UNUSED = "memory: is not used: think.auto_memory, or one of remember, recall, forget, uses it"
 
 
 def test_the_first_example_of_v1_7_loads_unchanged() -> None:
@@ -49,7 +52,7 @@ def test_every_key_of_v1_7_is_taken() -> None:
     agent = load_agent(DATA / "v1_7_full.toml", environ=KEYS)
     assert agent.spec.model.api_key == Secret("sk-anth")
     assert agent.spec.model.retry == Retry(max_retries=5, initial_delay=0.2, max_delay=10.0, exponential_base=3.0)
-    assert agent.memory.path == DATA / "agent.db"
+    assert agent.spec.memory == MemorySpec(path=DATA / "agent.db", auto=True, entries=20)
     assert (agent.think.auto_memory, agent.think.max_memory_entries) == (True, 20)
     assert agent.spec.reflection
     assert len(agent.spec.toolbox) == 6
@@ -60,7 +63,8 @@ def test_the_defaults_are_those_of_v1_7(folder: Path) -> None:
     assert agent.spec.model.retry == Retry(max_retries=3, initial_delay=0.1, max_delay=5.0, exponential_base=2.0)
     assert agent.spec.limits == Limits(turns=10)
     assert len(agent.spec.toolbox) == 0
-    assert (agent.memory.backend.value, agent.memory.path) == ("in_memory", folder / "anima.db")
+    assert (agent.memory.backend.value, agent.memory.path) == ("sqlite", None)
+    assert agent.spec.memory is None
     assert (agent.think.auto_memory, agent.think.max_memory_entries, agent.think.reflection) == (False, 10, False)
     assert not agent.verbose
 
@@ -309,8 +313,7 @@ def test_a_key_is_referred_to_named_written_or_that_of_the_provider(folder: Path
             "budget.cost: the price of openai:own is not known, so that it counts as nothing; llm.price says it",
         ),
         ('provider = "local"\nfile = "script.toml"', "llm.file: local does not use it"),
-        ('provider = "local"\n[memory]\nbackend = "sqlite"', "memory.backend: has no effect yet"),
-        ('provider = "local"\n[think]\nauto_memory = true', "think.auto_memory: has no effect yet"),
+        ('provider = "local"\n[memory]\npath = "own.db"', MEMORY_UNUSED),
     ],
 )
 def test_what_is_allowed_but_probably_not_meant_is_a_note(folder: Path, llm: str, note: str) -> None:

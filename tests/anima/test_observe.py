@@ -20,7 +20,14 @@ from loguru import logger
 from rich.console import Console
 
 from anima.actors import DeadLettered
-from anima.agents import AgentModelCalled, AgentModelTrouble, AgentToolCalled, AgentTurnBegan, AgentTurnEnded
+from anima.agents import (
+    AgentMemoryTrouble,
+    AgentModelCalled,
+    AgentModelTrouble,
+    AgentToolCalled,
+    AgentTurnBegan,
+    AgentTurnEnded,
+)
 from anima.hub import SubscriberSlow
 from anima.observe import JsonLines, Lines, Log, Summary, record, timestamp, trimmed
 from anima.observe._drawing import table
@@ -146,6 +153,7 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
         "cost": st.none() | st.floats(),
         "error": st.none() | any_text,
     },
+    AgentMemoryTrouble: {"what": any_text},
     AgentModelTrouble: {"model": any_text, "what": any_text},
     AgentToolCalled: {
         "turn": any_text,

@@ -1,0 +1,163 @@
+"""`anima memory list|search|show|add|forget|export|import|undo CONFIG`: also while the agent runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+import click
+import trio
+
+from anima.agents import AgentSpec
+from anima.config import Tree
+from anima.memory import AgentMemory, Memory, MemoryFault, Source, open_memory
+from anima.store import StoreError
+
+from ._configs import complain, read_config
+from ._journals import fail
+from ._printer import one_line
+from ._session import NoSuchAgent, agent_path
+
+T = TypeVar("T")
+
+_FILE = click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
+_AGENT = click.option("--agent", metavar="NAME", help="Whose memory, in a tree: its path, or the end of it.")
+
+
+@click.group()
+def memory() -> None:
+    """Look at what an agent remembers, add to it, or take something out of it."""
+
+
+def _with_memory(file: Path, agent: str | None, work: Callable[[AgentMemory], Awaitable[T]]) -> T:
+    """Do something with the memory of an agent. Ends the program where that fails."""
+    config = read_config(file)
+    spec: AgentSpec
+    if isinstance(config, Tree):
+        try:
+            spec = config.agents[agent_path(config, agent)].spec
+        except NoSuchAgent as error:
+            complain(file, [error])
+    else:
+        spec = config.spec
+    if spec.memory is None or spec.memory.path is None:
+        fail(
+            f"{spec.name} has no memory that lasts: think.auto_memory, or the tool remember, and memory.backend say so"
+        )
+    place = spec.memory
+
+    async def main() -> T:
+        async with open_memory(place.path, semantic=place.semantic) as memories:
+            return await work(memories.of(spec.name, place.scopes))
+
+    try:
+        return trio.run(main)
+    except (StoreError, MemoryFault) as error:
+        fail(str(error))
+
+
+def line(one: Memory) -> str:
+    """One memory, for people."""
+    key = f" [{one.key}]" if one.key else ""
+    return f"{one.id:>6}  {one.at:%Y-%m-%d %H:%M}  {one.speaker or one.source.value}{key}: {one_line(one.text)}"
+
+
+@memory.command("list")
+@_FILE
+@_AGENT
+@click.option("--limit", default=50, help="At most so many, the last first.")
+def list_(file: Path, agent: str | None, limit: int) -> None:
+    """List what it remembers, the last first."""
+    for one in _with_memory(file, agent, lambda memory: memory.entries(limit=limit)):
+        click.echo(line(one))
+
+
+@memory.command()
+@_FILE
+@click.argument("query")
+@_AGENT
+@click.option("--limit", default=10, help="At most so many, the best first.")
+def search(file: Path, query: str, agent: str | None, limit: int) -> None:
+    """Recall what answers QUERY, as the agent itself would; the best first."""
+    for found in _with_memory(file, agent, lambda memory: memory.recall(query, limit=limit)):
+        click.echo(f"{found.score:.2f} {line(found.memory)}")
+
+
+@memory.command()
+@_FILE
+@click.argument("id", type=int)
+@_AGENT
+def show(file: Path, id: int, agent: str | None) -> None:
+    """Show one memory with its origin."""
+    one = _with_memory(file, agent, lambda memory: memory.show(id))
+    if one is None:
+        fail(f"there is no memory {id}")
+    click.echo(one.text)
+    click.echo(
+        f"\n{one.at:%Y-%m-%d %H:%M} UTC, from {one.speaker or one.source.value} ({one.trust.value}),"
+        f" run {one.run or 'none'}, remembered {one.count} times",
+        err=True,
+    )
+
+
+@memory.command()
+@_FILE
+@click.argument("text")
+@_AGENT
+@click.option("--key", help="A name to look it up by.")
+def add(file: Path, text: str, agent: str | None, key: str | None) -> None:
+    """Have it remember TEXT, as said by you."""
+    one = _with_memory(file, agent, lambda memory: memory.remember(text, key=key, source=Source.USER, speaker="user"))
+    click.echo(f"remembered as memory {one.id}", err=True)
+
+
+@memory.command()
+@_FILE
+@click.argument("which", metavar="ID|KEY")
+@_AGENT
+def forget(file: Path, which: str, agent: str | None) -> None:
+    """Have it forget one memory, or all notes of a key."""
+    target = int(which) if which.isdigit() else which
+    number = _with_memory(file, agent, lambda memory: memory.forget(target))
+    if not number:
+        fail(f"there is no memory {which!r} of its own")
+    click.echo(f"forgot {number}", err=True)
+
+
+@memory.command()
+@_FILE
+@_AGENT
+def export(file: Path, agent: str | None) -> None:
+    """Print all that it remembers, as lines of JSON."""
+
+    async def work(memory: AgentMemory) -> None:
+        async for text in memory.export_lines():  # read to its end: there is nothing to close
+            click.echo(text)
+
+    _with_memory(file, agent, work)
+
+
+@memory.command("import")
+@_FILE
+@click.argument("lines", type=click.File(encoding="utf-8"), default="-", metavar="[FILE]")
+@_AGENT
+def import_(file: Path, lines: TextIO, agent: str | None) -> None:
+    """Have it remember what `export` printed, from FILE or standard input."""
+    text = list(lines)
+    number = _with_memory(file, agent, lambda memory: memory.import_lines(text))
+    click.echo(f"remembered {number}", err=True)
+
+
+@memory.command()
+@_FILE
+@click.argument("run")
+@_AGENT
+def undo(file: Path, run: str, agent: str | None) -> None:
+    """Take back everything that one run wrote."""
+    number = _with_memory(file, agent, lambda memory: memory.undo(run))
+    if not number:
+        click.echo(f"run {run} has written nothing", err=True)
+        sys.exit(1)
+    click.echo(f"took back {number}", err=True)

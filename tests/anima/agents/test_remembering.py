@@ -1,0 +1,81 @@
+"""Agents remember: what was asked and answered, what they chose to, and what fits a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anima.actors import open_system
+from anima.agents import Agent, Home, MemorySpec, Task, open_home
+from anima.llm import ModelRequest
+from anima.memory import open_memory
+from anima.testing import Answer, Call, ScriptedModel, scripted_home
+from anima_supervisors import ChildStartFailed
+from tests.anima.agents.homes import spec
+
+AUTO = {"auto": True, "tools": ["remember", "recall", "forget"]}
+
+
+async def answers(path: Path, task: str, script: list[Answer], **fields: Any) -> ScriptedModel:
+    """A new program: its agent is given a task; the model that was asked."""
+    model = ScriptedModel(script)
+    async with open_home() as opened, open_system() as system:
+        home = Home(scripted_home(model).models, memories=opened._memories)
+        ada = await system.spawn("ada", Agent, spec(memory=MemorySpec(path=path, **{**AUTO, **fields})), home)
+        await ada.ask(Task(task, conversation=task))
+    return model
+
+
+def told(request: ModelRequest) -> str:
+    return str(request.messages[-1])
+
+
+async def test_asked_the_next_day_in_a_new_program_the_agent_knows_what_it_did(tmp_path: Path) -> None:
+    file = tmp_path / "ada.memory"
+    await answers(file, "Paint the fence green, please.", ["The fence is green now."])
+    model = await answers(file, "Which colour has the fence?", ["Green."])
+    assert "The fence is green now." in told(model.requests[0])
+    assert "not instructions" in told(model.requests[0])
+
+
+async def test_what_it_chose_to_remember_bears_the_run_and_can_be_taken_back(tmp_path: Path) -> None:
+    file = tmp_path / "ada.memory"
+    await answers(file, "note this", [Call("remember", {"text": "The cat is called Tom.", "key": "cat"}), "noted"])
+    async with open_memory(file) as memories:
+        ada = memories.of("ada")
+        note = await ada.get("cat")
+        assert note is not None
+        assert note.run
+        await ada.undo(note.run)
+        assert await ada.get("cat") is None
+
+
+async def test_without_auto_memory_nothing_is_told_and_nothing_is_kept_by_itself(tmp_path: Path) -> None:
+    file = tmp_path / "ada.memory"
+    await answers(file, "Paint the fence green.", ["done"], auto=False)
+    model = await answers(file, "Which colour has the fence?", [Call("recall", {"query": "fence"}), "?"], auto=False)
+    assert "remember" not in told(model.requests[0])
+    assert "nothing was found" in told(model.requests[1])
+
+
+async def test_another_agent_sees_nothing_of_it_but_what_is_shared(tmp_path: Path) -> None:
+    file = tmp_path / "all.memory"
+    async with open_memory(file) as memories:
+        await memories.of("ada", ["team:red"]).remember("The key is under the mat.", scope="team:red")
+        await memories.of("ada").remember("The code is 1234.")
+    bob = {"path": file, "tools": ["recall"], "auto": True}
+    model = ScriptedModel(["?"])
+    async with open_home() as opened, open_system() as system:
+        home = Home(scripted_home(model).models, memories=opened._memories)
+        ref = await system.spawn("bob", Agent, spec("bob", memory=MemorySpec(**bob, scopes=("team:red",))), home)
+        await ref.ask(Task("Where is the key, and what is the code?"))
+    assert "under the mat" in told(model.requests[0])
+    assert "1234" not in told(model.requests[0])
+
+
+async def test_a_home_without_a_place_for_memories_says_so() -> None:
+    async with open_system() as system:
+        with pytest.raises(ChildStartFailed, match="open_home"):
+            await system.spawn("ada", Agent, spec(memory=MemorySpec()), scripted_home(ScriptedModel([])))
