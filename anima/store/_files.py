@@ -18,8 +18,11 @@ def open_private(path: Path) -> int:
     What SQLite puts beside a database gets the mode of the database. Raises `StoreReadOnly`.
     """
     try:
-        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        _make_folder(path.parent)
+        new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        if new:
+            sync_folder(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreReadOnly(
@@ -33,6 +36,15 @@ def open_private(path: Path) -> int:
 def make_private(path: Path) -> None:
     """The same, without keeping it open."""
     os.close(open_private(path))
+
+
+def _make_folder(folder: Path) -> None:
+    """With those above it; a power cut leaves all of them, once this has returned."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

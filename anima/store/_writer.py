@@ -7,6 +7,8 @@ thread is awaited by a task. `trio.to_thread` costs 0.1 to 0.2 ms for a whole ba
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,7 @@ class Writer:
             await self._idle.wait()
         async with self._threads:  # a thread that was given up may still be at it
             pass
-        await trio.to_thread.run_sync(self._connection.close, abandon_on_cancel=True, limiter=self._threads)
+        await trio.to_thread.run_sync(self._close, abandon_on_cancel=True, limiter=self._threads)
 
     async def _lead(self, job: Job) -> None:
         with trio.CancelScope(shield=True):  # bounded by `_limit` and `GRACE`
@@ -121,6 +123,10 @@ class Writer:
             commit(self._connection, batch, path=self._path, busy=self._busy, epoch=self.epoch)
         except Distrust as distrust:
             self._broken = distrust.reason
+
+    def _close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # nothing is lost: what was committed is in the log
+            self._connection.close()
 
     def _given_up(self) -> StoreClosed:
         assert self._broken is not None
