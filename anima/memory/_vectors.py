@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from anima.store import Connection
 
 from ._errors import SemanticMissing
+from ._rows import Memory, NewMemory
 from ._search import CANDIDATES
 
 if TYPE_CHECKING:
@@ -68,9 +69,9 @@ class Vectors:
         self._matrix: Floats | None = None
         self._numbers: dict[str, int] = {}
 
-    def encode(self, speakers_and_texts: Sequence[tuple[str, str]]) -> list[bytes]:
-        """What is stored for each: with who says it, for the sake of queries that name somebody."""
-        texts = [f"{speaker}: {text}" if speaker else text for speaker, text in speakers_and_texts]
+    def encode(self, memories: Sequence[Memory | NewMemory]) -> list[bytes]:
+        """What is stored for each: with its key and who said it, for the sake of queries that name them."""
+        texts = [": ".join(filter(None, (each.speaker, each.key, each.text))) for each in memories]
         with self._lock:
             return [vector.astype("<f4").tobytes() for vector in self._embedder.passages(texts)]
 

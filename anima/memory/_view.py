@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 
@@ -140,19 +141,16 @@ class AgentMemory:
         """Make vectors for what was remembered without; how many. 20 ms for each; cancelled, it can go on later."""
         if self._vectors is None:
             return 0
-        done = 0
+        done = last = 0
         while True:
-            rows = await self._store.read(
-                lambda connection: self._select(
-                    connection, "m.id NOT IN (SELECT memory FROM vector)", (), f"ORDER BY m.id LIMIT {ENCODED}"
-                )
-            )
+            rows = await self._store.read(functools.partial(self._without_vector, last))
             if not rows:
                 return done
-            vectors = await self._encode([(row.speaker, row.text) for row in rows])
+            vectors = await self._encode(rows)
             pairs = [(row.id, vector) for row, vector in zip(rows, vectors, strict=True)]
-            await self._store.write(lambda connection, pairs=pairs: _add_vectors(connection, pairs))  # type: ignore[misc]
+            await self._store.write(functools.partial(_add_vectors, pairs))
             done += len(rows)
+            last = rows[-1].id
 
     # Reading
 
@@ -207,6 +205,8 @@ class AgentMemory:
         wanted = {"key": key, "run": run, "conversation": conversation}
         given = {name: mended(value) for name, value in wanted.items() if value is not None}
         where = ["1", *(f"m.{name} = ?" for name in given)]
+        if run:
+            where.append("m.run <> ''")  # which its index asks for
         values: list[object] = list(given.values())
         if before is not None:
             where.append("m.id < ?")
@@ -232,14 +232,7 @@ class AgentMemory:
         """
         last = 0
         while True:
-            page = await self._store.read(
-                lambda connection, after=last: self._select(  # type: ignore[misc]
-                    connection,
-                    "m.id > ? AND m.agent = ?",
-                    (after, mended(self.agent)),
-                    f"ORDER BY m.id LIMIT {TOGETHER}",
-                )
-            )
+            page = await self._store.read(functools.partial(self._written_after, last))
             if not page:
                 return
             for memory in page:
@@ -271,12 +264,22 @@ class AgentMemory:
         agent = mended(self.agent)
         vectors: list[bytes] | None = None
         if self._vectors is not None:
-            vectors = await self._encode([(each.speaker, each.text) for each in new])
+            vectors = await self._encode(new)
         return lambda connection: remember(connection, agent, new, now, vectors)
 
-    async def _encode(self, texts: list[tuple[str, str]]) -> list[bytes]:
+    async def _encode(self, memories: Sequence[Memory | NewMemory]) -> list[bytes]:
         assert self._vectors is not None
-        return await trio.to_thread.run_sync(self._vectors.encode, texts, abandon_on_cancel=True, limiter=self._threads)
+        return await trio.to_thread.run_sync(
+            self._vectors.encode, memories, abandon_on_cancel=True, limiter=self._threads
+        )
+
+    def _without_vector(self, after: int, connection: Connection) -> list[Memory]:
+        missing = "m.id > ? AND NOT EXISTS (SELECT 1 FROM vector v WHERE v.memory = m.id)"
+        return self._select(connection, missing, (after,), f"ORDER BY m.id LIMIT {ENCODED}")
+
+    def _written_after(self, after: int, connection: Connection) -> list[Memory]:
+        mine = (after, mended(self.agent))
+        return self._select(connection, "m.id > ? AND m.agent = ?", mine, f"ORDER BY m.id LIMIT {TOGETHER}")
 
     def _select(self, connection: Connection, where: str, values: Sequence[object], order: str) -> list[Memory]:
         """Of the memories that the agent may see."""
@@ -288,7 +291,7 @@ class AgentMemory:
         return [row_of(row) for row in rows.fetchall()]
 
 
-def _add_vectors(connection: Connection, vectors: Sequence[tuple[int, bytes]]) -> None:
+def _add_vectors(vectors: Sequence[tuple[int, bytes]], connection: Connection) -> None:
     """Of those memories that are still there."""
     connection.executemany(
         "INSERT OR IGNORE INTO vector (memory, data) SELECT id, ? FROM memory WHERE id = ?",

@@ -100,15 +100,17 @@ def forget(connection: Connection, agent: str, spaces: Sequence[str], which: int
 
 def undo(connection: Connection, agent: str, run: str) -> int:
     """Take back what a run of the agent wrote, counted once more, and forgot; how many memories that changed."""
-    mine = (agent, run)
+    mine = (agent, run)  # with `run <> ''` it is found by an index: it says so, and so does the query
     # all lists first: what is restored is not taken back by the steps after it
     forgotten = connection.execute("SELECT id FROM memory WHERE agent = ? AND forgotten_by = ?", mine).fetchall()
-    counted = connection.execute("SELECT DISTINCT memory FROM sighting WHERE agent = ? AND run = ?", mine).fetchall()
-    written = connection.execute("SELECT id FROM memory WHERE agent = ? AND run = ?", mine).fetchall()
+    counted = connection.execute(
+        "SELECT DISTINCT memory FROM sighting WHERE agent = ? AND run = ? AND run <> ''", mine
+    ).fetchall()
+    written = connection.execute("SELECT id FROM memory WHERE agent = ? AND run = ? AND run <> ''", mine).fetchall()
     changed = {id for (id,) in [*forgotten, *counted, *written]}
     for (id,) in forgotten:
         _restore(connection, id)
-    connection.execute("DELETE FROM sighting WHERE agent = ? AND run = ?", mine)
+    connection.execute("DELETE FROM sighting WHERE agent = ? AND run = ? AND run <> ''", mine)
     for (id,) in written:
         _take_back(connection, id)
     for id in changed:

@@ -47,8 +47,8 @@ def connect_sqlite(name: str) -> sqlite3.Connection:
 def prepare_writer(connection: Connection) -> None:
     """What holds for the connection that writes: what is committed is on the disk, power cuts included."""
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT}").fetchall()
-    # FULL, and while the file is made, before there is a log, that a journal was removed is on the disk as well: were it
-    # back after a power cut, it would undo that. `test_power_cut.py` found it.
+    # FULL; and while a file is made, before there is a log, the removal of its journal is on the disk as well: were it
+    # back after a power cut, it would undo the log. `test_power_cut.py` found it.
     connection.execute("PRAGMA synchronous=EXTRA").fetchall()
 
 

@@ -40,6 +40,7 @@ class Writer:
         self._closed = False
         self._broken: StoreError | None = None
         self._idle: trio.Event | None = None
+        self._left_to_thread = False
         # one thread at a time, and none of those that tools may all be holding
         self._threads = trio.CapacityLimiter(1)
 
@@ -73,8 +74,12 @@ class Writer:
         if self._leading:
             self._idle = trio.Event()
             await self._idle.wait()
-        async with self._threads:  # a thread that was given up may still be at it
-            pass
+        try:
+            async with self._threads:  # a thread that was given up may still be at it
+                pass
+        except trio.Cancelled:
+            self._left_to_thread = True
+            raise
         await trio.to_thread.run_sync(self._close, abandon_on_cancel=True, limiter=self._threads)
 
     async def _lead(self, job: Job) -> None:
@@ -116,6 +121,11 @@ class Writer:
             job.fail(StoreTimeout(self._path, text))
 
     def _in_thread(self, batch: list[Job]) -> None:
+        self._do(batch)
+        if self._left_to_thread:
+            self._close()
+
+    def _do(self, batch: list[Job]) -> None:
         if batch[0].alone:
             do_alone(self._connection, batch[0], path=self._path)
             return

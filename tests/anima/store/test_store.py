@@ -237,6 +237,32 @@ async def test_a_batch_that_takes_too_long_is_stopped_and_the_store_goes_on(tmp_
         assert await texts(store) == ["after"]
 
 
+async def test_work_that_never_comes_back_is_given_up_and_nobody_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anima.store._writer.GRACE", 0.02)
+    monkeypatch.setattr("anima.store._store.GRACE", 0.02)
+    gate = Gate()
+    with pytest.raises(StoreTimeout, match="could not be closed in time"):
+        async with open_store(tmp_path / "notes.db", NOTES, limit=0.05) as store:
+            async with trio.open_nursery() as nursery:
+
+                async def wait_behind() -> None:
+                    await gate.wait_reached()
+                    with pytest.raises(StoreClosed, match="given up"):
+                        await store.write(put("behind"))
+
+                nursery.start_soon(wait_behind)
+                with pytest.raises(StoreTimeout, match="not known"):
+                    await gate.hold(store)
+            with pytest.raises(StoreClosed, match="given up"):
+                await store.write(put("later"))
+            assert await texts(store) == []
+    gate.open.set()
+    async with store._writer._threads:  # the thread has it until it ends
+        pass
+
+
 async def test_work_that_ends_the_transaction_is_refused(store: Store) -> None:
     with pytest.raises(StoreFailed, match="ended the transaction"):
         await store.write(lambda connection: connection.execute("ROLLBACK").fetchall())
