@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
@@ -168,24 +167,29 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
 
     @receive
     async def tick(self, tick: Tick) -> None:
-        timer, journal, me = tick.timer, self.home.journal, self.ref.path
-        id = f"tick-{zlib.crc32(f'{me} {timer.message}'.encode()):08x}-{tick.due * 1000:.0f}"
-        with _kept(me):
-            due = await journal.due(me, timer.message) or tick.due
-            if due > tick.due and not await journal.records(id):
-                return  # one of an earlier incarnation: that has dealt with it
-            if due <= tick.due:  # before it is taken up, or a kill would make two of it
-                due = max(tick.due + timer.every, self.home.now())
-                await journal.set_due(me, timer.message, due)
-        await self._think(id, timer.message)
-        self._arm(timer, due)
+        due = max(tick.due + tick.timer.every, self.home.now())
+        try:
+            # The next one is set when this one is over: killed before that, it comes again, and is the same turn.
+            await self._think(tick.turn(self.ref.path), tick.timer.message)
+        except NotKept:
+            self._arm(tick.timer, tick.due, LATER)
+            raise
+        except PutAside:
+            await self._set_due(tick.timer, due)
+            raise
+        await self._set_due(tick.timer, due)
 
-    def _arm(self, timer: TimerSpec, due: float) -> None:
+    async def _set_due(self, timer: TimerSpec, due: float) -> None:
+        self._arm(timer, due)
+        with _kept(self.ref.path):
+            await self.home.journal.set_due(self.ref.path, timer.message, due)
+
+    def _arm(self, timer: TimerSpec, due: float, least: float = 0.0) -> None:
         """Set a timer anew. Not before its last tick has been dealt with: slow thoughts make no queue of ticks."""
         before = self._timers.get(timer)
         if before is not None:
             before.cancel()
-        wait = min(max(0.0, due - self.home.now()), timer.every)  # not longer, wherever the clock on the wall jumps
+        wait = min(max(least, due - self.home.now()), timer.every)  # not longer, wherever the clock on the wall jumps
         self._timers[timer] = self.after(wait, Tick(timer, due))
 
     async def _think(

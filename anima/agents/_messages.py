@@ -46,8 +46,7 @@ class Note:
 
     def to(self, agent: str) -> Letter:
         """As it is kept for one agent. The same note may go to many, and is a letter of its own for each."""
-        whose = hashlib.sha256(agent.encode("utf-8", "replace")).hexdigest()[:8]
-        return Letter(f"{self.id}-{whose}", self.text, self.sender)
+        return Letter(f"{self.id}-{_short(agent)}", self.text, self.sender)
 
 
 @message
@@ -68,3 +67,12 @@ class Tick:
 
     timer: TimerSpec
     due: float
+
+    def turn(self, agent: str) -> str:
+        """The id of its turn: the same however often this tick comes, and that of no other."""
+        return f"tick-{_short(agent, self.timer.message)}-{self.due!r}"
+
+
+def _short(*texts: str) -> str:
+    """Eight hexadecimal digits that stand for texts."""
+    return hashlib.sha256("\n".join(texts).encode("utf-8", "replace")).hexdigest()[:8]

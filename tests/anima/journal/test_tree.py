@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from anima.actors import ActorRef, Refused, open_system
-from anima.agents import TALK_TOOLS, Agent, Home, MemoryJournal, Note, StopReason, Task, ToolAnswered
+from anima.agents import TALK_TOOLS, Agent, Home, MemoryJournal, Note, Record, StopReason, Task, TimerSpec, ToolAnswered
 from anima.hub import Capability, Hub
 from anima.llm import ModelSpec
 from anima.testing import Call, Say, ScriptedModel, Wait, scripted_home
@@ -105,3 +106,31 @@ async def test_a_task_that_was_given_on_is_parked_with_its_giver_and_no_failure(
         await trio.sleep(30)
     (result,) = [one.result for one in await journal.records("t1") if isinstance(one, ToolAnswered)]
     assert (result.failed, result.content) == (False, "42")
+
+
+class Hanging(MemoryJournal):
+    """Does not come to keep the beginning of a turn."""
+
+    hangs = True
+
+    async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
+        if self.hangs:
+            await trio.sleep_forever()
+        await super().append(turn, records, taken)
+
+
+async def test_a_tick_of_a_timer_is_not_lost_with_the_program_and_not_doubled(autojump_clock: MockClock) -> None:
+    journal = Hanging()
+    clock = ScriptedModel([[Wait(10), Say("late")], "noon", "one o'clock"])
+    home = Home(scripted_home(clock).models, journal, now=lambda: 1000.0 + trio.current_time())
+    ticking = spec("clock", timers=(TimerSpec(3600, "what time is it?"),))
+    for seconds in (3605, 5, 3000):  # cut off before it has begun, while it thinks, and not at all
+        with trio.move_on_after(seconds):
+            async with open_system() as system:
+                await system.spawn("clock", Agent, ticking, home)
+                await trio.sleep_forever()
+        journal.restarted()
+        journal.hangs = False
+    assert [len(request.messages) for request in clock.requests] == [1, 1]
+    assert len(await journal.turns("home/clock", "main")) == 1
+    assert await journal.due("home/clock", "what time is it?") == 1000.0 + 2 * 3600
