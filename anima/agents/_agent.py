@@ -129,7 +129,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
                 waiting = list(await journal.unfinished(me)) if self.home.resume else []
                 waiting = waiting or [letter.id for letter in await journal.letters(me)]
         except NotKept:
-            self._look_later()
+            self.after(LATER, wake)  # perhaps there is room on the disk again in a while
             raise
         if waiting:
             self.ref.tell(Resume(waiting[0]))
@@ -139,7 +139,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         try:
             await self._resume(resume.turn)
         except NotKept:
-            self._look_later()
+            self.after(LATER, resume)  # begun in this program, it is not among what an earlier one has left
             raise
         except PutAside:
             self._wake_up()
@@ -155,10 +155,6 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
                 await self._think(id, said.note(letter.sender, letter.text, id).text, taken=[id])
         if turn.began is not None and turn.ended is None:
             await self._think(id, turn.began.task, turn.began.conversation)
-
-    def _look_later(self) -> None:
-        """The journal cannot be used now: perhaps there is room on the disk again in a while."""
-        self.after(LATER, Wake())
 
     def _wake_up(self) -> None:
         """Look into the journal, after what is in the mailbox. Where that is full, it is looked into later."""

@@ -34,7 +34,7 @@ class ModelSource(Protocol):
 
 @attrs.define
 class Interruptible:
-    """A turn that is being thought about. `interrupted`: it is to end now. `parked`: to be left as it is, soon."""
+    """A turn that is being thought about. `interrupted`: it is to end now; `parked`: it is to be left as it is."""
 
     scope: trio.CancelScope
     interrupted: bool = False

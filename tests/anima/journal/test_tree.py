@@ -10,9 +10,24 @@ import trio
 from trio.testing import MockClock
 
 from anima.actors import ActorRef, Refused, open_system
-from anima.agents import TALK_TOOLS, Agent, Home, MemoryJournal, Note, Record, StopReason, Task, TimerSpec, ToolAnswered
+from anima.agents import (
+    TALK_TOOLS,
+    Agent,
+    Home,
+    MemoryJournal,
+    ModelAnswered,
+    Note,
+    NotKept,
+    Record,
+    StopReason,
+    Task,
+    TimerSpec,
+    ToolAnswered,
+    TurnEnded,
+)
 from anima.hub import Capability, Hub
 from anima.llm import ModelSpec
+from anima.store import StoreFull
 from anima.testing import Call, Say, ScriptedModel, Wait, scripted_home
 from tests.anima.agents.homes import spec
 
@@ -134,3 +149,67 @@ async def test_a_tick_of_a_timer_is_not_lost_with_the_program_and_not_doubled(au
     assert [len(request.messages) for request in clock.requests] == [1, 1]
     assert len(await journal.turns("home/clock", "main")) == 1
     assert await journal.due("home/clock", "what time is it?") == 1000.0 + 2 * 3600
+
+
+# When it cannot be kept
+
+
+class Full(MemoryJournal):
+    """On a disk without room for answers."""
+
+    full = True
+
+    async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
+        if self.full and any(isinstance(record, ModelAnswered) for record in records):
+            raise StoreFull(None, "no room is left on its disk")
+        await super().append(turn, records, taken)
+
+
+async def test_a_task_that_cannot_be_kept_is_told_and_goes_on_when_it_is_given_again() -> None:
+    journal, ada = Full(), ScriptedModel(["lost", "It is 42."])
+    home = Home(scripted_home(ada).models, journal)
+    async with open_system() as system:
+        ref = await system.spawn("ada", Agent, spec(), home)
+        with pytest.raises(NotKept, match=r"home/ada cannot use its journal: .* no room is left"):
+            await ref.ask(Task("go", id="t1"))
+        journal.full = False
+        assert (await ref.ask(Task("go", id="t1"))).text == "It is 42."
+    assert [type(record).__name__ for record in await journal.records("t1")] == [
+        "TurnBegan",
+        "ModelCalled",
+        "ModelAnswered",
+        "TurnEnded",
+    ]
+
+
+async def test_a_note_whose_turn_cannot_be_kept_is_taken_up_again_by_itself(autojump_clock: MockClock) -> None:
+    journal, ada = Full(), ScriptedModel(["lost", "noted"])
+    home = Home(scripted_home(ada).models, journal)
+    async with open_system() as system:
+        ref = await system.spawn("ada", Agent, spec(), home)
+        await home.post(ref, Note("it rains"))
+        await trio.sleep(5)
+        journal.full = False
+        await trio.sleep(20)
+    (turn,) = await journal.turns("home/ada", "main")
+    assert isinstance((await journal.records(turn))[-1], TurnEnded)
+
+
+async def test_a_clock_that_jumps_back_neither_stops_timers_nor_changes_the_order_of_turns(
+    autojump_clock: MockClock,
+) -> None:
+    jumped = 0.0
+    home = Home(
+        scripted_home(ScriptedModel(["tick"], repeat=True)).models,
+        MemoryJournal(),
+        now=lambda: 100_000.0 + trio.current_time() - jumped,
+    )
+    async with open_system() as system:
+        ref = await system.spawn("ada", Agent, spec(timers=(TimerSpec(60, "what time is it?"),)), home)
+        await trio.sleep(90)
+        jumped = 86_400.0
+        await ref.ask(Task("go", id="t1"))
+        await trio.sleep(140)
+    turns = await home.journal.turns("home/ada", "main")
+    assert len(turns) == 4
+    assert turns[1] == "t1"
