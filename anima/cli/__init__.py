@@ -14,12 +14,12 @@ from anima import __version__
 
 #: Each command with its module, whose function of the same name it is, and its line in the help.
 COMMANDS = {
-    "backup": ("anima.cli._backup", "Copy the journal and the memories, also while they are used."),
+    "backup": ("anima.cli._backup", "Copy journal and memories, also while they are used."),
     "chat": ("anima.cli._chat", "Talk with an agent."),
     "config": ("anima.cli._config", "Look at a configuration without running it."),
     "dead-letters": ("anima.cli._dead_letters", "Runs that were put aside: look at them, retry or drop them."),
     "init": ("anima.cli._init", "Write a small project that runs at once."),
-    "memory": ("anima.cli._memory", "Look at what an agent remembers, add to it, take something out."),
+    "memory": ("anima.cli._memory", "What an agent remembers: list, search, add, forget, undo."),
     "run": ("anima.cli._run", "Give an agent a task and print its answer."),
     "runs": ("anima.cli._runs", "What agents have done: list, show, resume, cancel."),
     "supervise": ("anima.cli._supervise", "Run a supervision tree from a TOML file."),

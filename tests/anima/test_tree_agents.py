@@ -175,7 +175,6 @@ def test_the_notes_of_a_tree_have_those_of_its_agents(tree: Path) -> None:
     loaded = load(tree, '[agents.ada]\nconfig = "below/researcher.toml"\n[agents.ada.think]\nauto_memory = true\n')
     assert notes(loaded) == [
         "home/room/ada: home: that of the tree is taken",
-        "home/room/ada: think.auto_memory: has no effect yet",
     ]
 
 

@@ -65,11 +65,11 @@ async def test_another_agent_sees_nothing_of_it_but_what_is_shared(tmp_path: Pat
     async with open_memory(file) as memories:
         await memories.of("ada", ["team:red"]).remember("The key is under the mat.", scope="team:red")
         await memories.of("ada").remember("The code is 1234.")
-    bob = {"path": file, "tools": ["recall"], "auto": True}
+    shared = MemorySpec(path=file, tools=["recall"], auto=True, scopes=("team:red",))
     model = ScriptedModel(["?"])
     async with open_home() as opened, open_system() as system:
         home = Home(scripted_home(model).models, memories=opened._memories)
-        ref = await system.spawn("bob", Agent, spec("bob", memory=MemorySpec(**bob, scopes=("team:red",))), home)
+        ref = await system.spawn("bob", Agent, spec("bob", memory=shared), home)
         await ref.ask(Task("Where is the key, and what is the code?"))
     assert "under the mat" in told(model.requests[0])
     assert "1234" not in told(model.requests[0])
