@@ -137,7 +137,8 @@ def _facts(connection: Connection, spaces: Sequence[str], ids: list[int]) -> dic
     """Of those that are there and may be seen: a vector can be older than what became of its memory."""
     found = connection.execute(
         "SELECT id, speaker, at, importance, chosen, count, last FROM memory "
-        f"WHERE id IN (SELECT value FROM json_each(?)) AND space IN ({_marks(spaces)}) AND forgotten_by IS NULL",
+        # with the + no index by space is used: that would be all of the agent's memories
+        f"WHERE id IN (SELECT value FROM json_each(?)) AND +space IN ({_marks(spaces)}) AND forgotten_by IS NULL",
         (json.dumps(ids), *spaces),
     )
     return {id: Facts(*values) for id, *values in found.fetchall()}

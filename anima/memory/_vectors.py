@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
+#: How many vectors are read from the database at once.
+AT_ONCE = 5_000
+
 
 class Embedder(Protocol):
     """Makes vectors of length 1 from texts; nearness in meaning is their product. Called in a thread, one at a time."""
@@ -80,7 +83,8 @@ class Vectors:
         import numpy as np
 
         with self._lock:
-            self._read_on(connection)
+            while self._read_on(connection):
+                pass
             if self._matrix is None or self._ids is None or self._spaces is None or not query.strip():
                 return {}
             near = self._matrix[: self._count] @ self._embedder.query(query)
@@ -90,16 +94,17 @@ class Vectors:
                 seen = seen[np.argpartition(near[seen], -CANDIDATES)[-CANDIDATES:]]
             return {int(self._ids[n]): float(near[n]) for n in seen}
 
-    def _read_on(self, connection: Connection) -> None:
+    def _read_on(self, connection: Connection) -> bool:
+        """Read some of what has come since; whether there was any."""
         import numpy as np
 
         rows = connection.execute(
             "SELECT v.id, v.memory, m.space, v.data FROM vector v JOIN memory m ON m.id = v.memory WHERE v.id > ? "
-            "ORDER BY v.id",
-            (self._last,),
+            "ORDER BY v.id LIMIT ?",
+            (self._last, AT_ONCE),
         ).fetchall()
         if not rows:
-            return
+            return False
         width = len(rows[0][3]) // 4
         end = self._count + len(rows)
         if self._matrix is None or self._ids is None or self._spaces is None or end > len(self._matrix):
@@ -116,6 +121,7 @@ class Vectors:
             self._spaces[n] = self._numbers.setdefault(space, len(self._numbers))
         self._count = end
         self._last = rows[-1][0]
+        return True
 
 
 def _plain(text: str) -> str:

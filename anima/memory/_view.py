@@ -212,7 +212,10 @@ class AgentMemory:
             where.append("m.id < ?")
             values.append(before)
         order = f"ORDER BY m.id DESC LIMIT {max(0, limit)}"
-        return await self._store.read(lambda connection: self._select(connection, " AND ".join(where), values, order))
+        within = key is not None or conversation is not None
+        return await self._store.read(
+            lambda connection: self._select(connection, " AND ".join(where), values, order, within=within)
+        )
 
     async def search(self, text: str, *, limit: int = 50) -> list[Memory]:
         """The memories that have these words in a row, those remembered last first: to find, not to rank."""
@@ -281,11 +284,14 @@ class AgentMemory:
         mine = (after, mended(self.agent))
         return self._select(connection, "m.id > ? AND m.agent = ?", mine, f"ORDER BY m.id LIMIT {TOGETHER}")
 
-    def _select(self, connection: Connection, where: str, values: Sequence[object], order: str) -> list[Memory]:
-        """Of the memories that the agent may see."""
+    def _select(
+        self, connection: Connection, where: str, values: Sequence[object], order: str, *, within: bool = False
+    ) -> list[Memory]:
+        """Of what the agent may see. `within`: by an index that begins with the space, not by their ids."""
+        space = "m.space" if within else "+m.space"  # by its + SQLite leaves such an index alone
         marks = ", ".join("?" * len(self._spaces))
         rows = connection.execute(
-            f"SELECT {COLUMNS} FROM memory m WHERE m.space IN ({marks}) AND m.forgotten_by IS NULL AND {where} {order}",
+            f"SELECT {COLUMNS} FROM memory m WHERE {space} IN ({marks}) AND m.forgotten_by IS NULL AND {where} {order}",
             (*self._spaces, *values),
         )
         return [row_of(row) for row in rows.fetchall()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anima.memory import AgentMemory, NewMemory, open_memory
+from anima.store import Store
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 
@@ -157,27 +158,41 @@ async def test_a_very_long_query_is_no_trouble(memory: AgentMemory) -> None:
     assert await texts(memory, "needle " + " ".join(f"word{n}" for n in range(20_000))) == ["needle"]
 
 
-async def test_no_step_of_recall_looks_at_all_rows() -> None:
-    async with open_memory(None) as memories:
-        await memories.of("ada").remember("x", conversation="c", speaker="Ann")
+class Spy:
+    """A store that notes how SQLite goes about each query."""
 
-        def plans(connection: object) -> list[str]:
-            found: list[str] = []
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.steps: list[str] = []
 
-            class Explained:
-                def execute(self, sql: str, parameters: object = ()) -> object:
-                    rows = connection.execute("EXPLAIN QUERY PLAN " + sql, parameters).fetchall()  # type: ignore[attr-defined]
-                    found.extend(row[3] for row in rows)
-                    return connection.execute(sql, parameters)  # type: ignore[attr-defined]
+    async def read(self, work: Callable[[Any], Any]) -> Any:
+        def explained(connection: Any) -> Any:
+            self._connection = connection
+            return work(self)
 
-            from anima.memory._search import recall
+        return await self._store.read(explained)
 
-            recall(Explained(), ["agent:ada"], "x Ann yesterday", 10, NOW, None)  # type: ignore[arg-type]
-            return found
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        rows = self._connection.execute("EXPLAIN QUERY PLAN " + sql, parameters).fetchall()
+        self.steps += [row[3] for row in rows]
+        return self._connection.execute(sql, parameters)
 
-        steps = await memories.store.read(plans)
-    scans = [
-        step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step and "json_each" not in step
-    ]
-    assert len(steps) > 10
-    assert [scan for scan in scans if "p" not in scan.split()] == [], "by an index only; p is a list of places"
+
+async def test_nothing_that_is_read_takes_a_look_at_all_rows() -> None:
+    async with open_memory(None, clock=lambda: NOW) as memories:
+        memory = memories.of("ada", ["team:red"])
+        kept = await memory.remember("x", conversation="c", speaker="Ann", key="k", run="r")
+        spy = memory._store = Spy(memories.store)  # type: ignore[assignment]
+        assert len(await memory.recall("x Ann yesterday")) == 1
+        await memory.show(kept.id)
+        await memory.entries(before=7)
+        await memory.entries(key="k")
+        await memory.entries(run="r")
+        await memory.entries(conversation="c")
+        await memory.search("x")
+        assert [line async for line in memory.export_lines()] != []
+    assert len(spy.steps) > 20
+    for step in spy.steps:
+        assert not step.endswith("(space=?)"), "that would be all of an agent's"
+        # one page of them in the order of their ids, what FTS5 finds, and lists in JSON
+        assert not step.startswith("SCAN") or step == "SCAN m" or "VIRTUAL TABLE" in step or step == "SCAN p", step
