@@ -3,6 +3,7 @@
 From the bottom up:
 
 - `_answer`, `_limits`, `_records`: how a turn ends, what it may use, and the facts that it is made of
+- `_budgets`: what agents share the spending of
 - `_said`, `_context`, `_output`: what the model is told by us, how long a conversation is, answers that are objects
 - `_actions`, `_turn`: the state machine: facts in, the next action out, no I/O
 - `_journal`, `_codec`, `_store_journal`, `_conversation`: where the facts are kept, and what follows from them
@@ -17,6 +18,7 @@ Start with `open_home` and `Agent`.
 
 from ._agent import AGENT, Agent, NotKept, PutAside
 from ._answer import Answer, Spent, StopReason
+from ._budgets import Budget, Budgets
 from ._codec import UnreadableRecord
 from ._events import (
     TURN_EVENTS,
@@ -79,6 +81,8 @@ __all__ = [
     "Answer",
     "BadOutput",
     "BegunAlready",
+    "Budget",
+    "Budgets",
     "Compacted",
     "Entry",
     "Home",

@@ -73,10 +73,13 @@ class Answer:
 
 @attrs.frozen(kw_only=True)
 class Spent:
-    """What a turn has used so far. `cost` is in US dollars, of the calls whose price is known."""
+    """What was used, of a turn or by an agent. `cost` is in US dollars, of the calls whose price is known."""
 
     turns: int = 0
     tokens: int = 0
     cost: float = 0.0
     calls: int = 0
     seconds: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(**{name: value + getattr(other, name) for name, value in attrs.asdict(self).items()})

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from anima.llm import AssistantMessage, Message, Reasoning, Text, ToolMessage, UserMessage
+from anima.llm import AssistantMessage, Message, ModelRequest, Reasoning, Text, ToolMessage, UserMessage
 
 #: So many bytes of UTF-8 are about a token; a rough measure, and rather too many tokens than too few.
 BYTES_A_TOKEN = 3.5
 #: What each message and each call costs on top.
 OVERHEAD = 6
+#: What an answer takes, where nobody says how long it may be.
+ANSWER = 1000
 #: Tool results are shortened to so many characters when a turn has become longer than the model can read.
 CLIPPED = 2000
 
@@ -19,6 +21,11 @@ CLIPPED = 2000
 def estimated_tokens(messages: Iterable[Message]) -> int:
     """About how many tokens these messages are."""
     return sum(_tokens(message) for message in messages)
+
+
+def needed_tokens(request: ModelRequest) -> int:
+    """About how many tokens a call of the model will take, with its answer."""
+    return estimated_tokens(request.messages) + (request.max_tokens or ANSWER)
 
 
 def _tokens(message: Message) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from anima.memory import AgentMemory, Memories, open_memory
 from anima.store import open_store
 from anima_supervisors import BadSpec
 
+from ._budgets import Budget, Budgets
 from ._journal import Journal, MemoryJournal
 from ._messages import Note, Wake
 from ._spec import MemorySpec
@@ -73,6 +74,7 @@ class Home:
         now: Callable[[], float] = time.time,
         resume: bool = True,
         memories: OpenMemories | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self.models = models
         self.journal: Journal = journal or MemoryJournal()
@@ -80,6 +82,8 @@ class Home:
         self.now = now
         #: agents go on by themselves with what an earlier program has left
         self.resume = resume
+        #: what agents share the spending of
+        self.budgets = budgets or Budgets()
         self._memories = memories
         self._thinking: dict[str, Interruptible] = {}
         self._parked = False
@@ -169,13 +173,15 @@ async def open_home(
     name: str = "home",
     owner: str = "",
     resume: bool = True,
+    budgets: Mapping[str, Budget] | None = None,
     random: Random | None = None,
 ) -> AsyncIterator[Home]:
     """Open a home for agents: `async with open_home(Path(".anima")) as home`, around the system that they live in.
 
     With a folder, turns are kept in `folder/NAME.journal`, which belongs to this program alone meanwhile; `owner` is
     what others are told about it. When the program is started again, agents go on with what was left, by themselves if
-    `resume` says so, or when they get the task again. Without a folder, turns last as long as the program. At its end
+    `resume` says so, or when they get the task again. Without a folder, turns last as long as the program. `budgets`,
+    by the path of a supervisor, hold for all agents below it together, also over restarts of the program. At its end
     connections are closed, and servers that were started for models are stopped in order.
 
     Raises `StoreLocked`, with who has it, and any other `StoreError`.
@@ -187,7 +193,9 @@ async def open_home(
             file = journal_file(folder, name)
             journal = StoreJournal(await stack.enter_async_context(open_store(file, JOURNAL, owner=owner)))
         models = await stack.enter_async_context(open_models(random=random))
-        yield Home(models, journal, random, resume=resume, memories=OpenMemories(stack))
+        spent = {} if journal is None or not budgets else await journal.spent()
+        shared = Budgets(budgets, spent)
+        yield Home(models, journal, random, resume=resume, memories=OpenMemories(stack), budgets=shared)
 
 
 def journal_file(folder: Path, name: str) -> Path:

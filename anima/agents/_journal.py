@@ -5,11 +5,13 @@ A journal belongs to one program at a time, and knows which of its turns were be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import attrs
 
+from ._answer import Spent
+from ._budgets import spent_by
 from ._records import Compacted, ModelAnswered, Record, ToolAnswered, TurnBegan, TurnEnded
 
 #: A turn that has come to one of these has got further: what was tried before that does not count any more.
@@ -60,6 +62,9 @@ class Journal(Protocol):
     async def put_aside(self, turn: str, error: str) -> None:
         """A turn is given up, until somebody says otherwise: it is no longer unfinished."""
 
+    async def spent(self) -> Mapping[str, Spent]:
+        """What each agent has spent so far, by its path: tokens, costs and calls of all its turns, also of old ones."""
+
     async def post(self, agent: str, letter: Letter) -> bool:
         """Keep a letter for an agent. False, and nothing done, if one of this id was posted before."""
 
@@ -93,6 +98,7 @@ class MemoryJournal:
         self._turns: dict[str, _Turn] = {}
         self._letters: dict[str, tuple[str, Letter]] = {}
         self._seen: set[str] = set()
+        self._spent: dict[str, Spent] = {}
         self._due: dict[tuple[str, str], float] = {}
 
     def restarted(self) -> None:
@@ -111,6 +117,9 @@ class MemoryJournal:
             if isinstance(record, PROGRESS):
                 self._turns[turn].attempts = min(self._turns[turn].attempts, 1)
             self._turns[turn].records.append(record)
+        if records:
+            agent = self._turns[turn].agent
+            self._spent[agent] = self._spent.get(agent, Spent()) + spent_by(records)
         self._seen.update(taken)
 
     async def records(self, turn: str) -> tuple[Record, ...]:
@@ -135,6 +144,9 @@ class MemoryJournal:
     async def put_aside(self, turn: str, error: str) -> None:
         self._turns[turn].earlier = False
         self._turns[turn].ended = True
+
+    async def spent(self) -> Mapping[str, Spent]:
+        return dict(self._spent)
 
     async def post(self, agent: str, letter: Letter) -> bool:
         if letter.id in self._letters:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from anima.store import Connection, Schema, Store
 
+from ._answer import Spent
+from ._budgets import spent_by
 from ._codec import Codec
 from ._journal import PROGRESS, BegunAlready, Letter
 from ._records import Record, TurnBegan, TurnEnded
@@ -49,6 +51,9 @@ JOURNAL = Schema(
             seen REAL
         );
         CREATE INDEX letters_unseen ON letters (agent, number) WHERE seen IS NULL;
+        CREATE TABLE spent (                           -- by agent, over all its turns
+            agent TEXT PRIMARY KEY, tokens INTEGER NOT NULL, cost REAL NOT NULL, calls INTEGER NOT NULL
+        ) WITHOUT ROWID;
         CREATE TABLE timers (agent TEXT NOT NULL, timer TEXT NOT NULL, due REAL NOT NULL, PRIMARY KEY (agent, timer))
             WITHOUT ROWID;
         """,
@@ -74,6 +79,7 @@ class StoreJournal:
     async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
         rows = [(record, self._codec.encode(record)) for record in records]
         now, epoch = self._now(), self._epoch
+        spent = spent_by(records)
         progress = any(isinstance(record, PROGRESS) for record in records)
 
         def write(connection: Connection) -> None:
@@ -92,6 +98,12 @@ class StoreJournal:
                         "UPDATE turns SET state = 'ended', stop_reason = ?, error = ?, changed = ? WHERE id = ?",
                         (record.stop_reason.value, record.error and _plain(record.error), now, turn),
                     )
+            if spent != Spent():
+                connection.execute(
+                    "INSERT INTO spent SELECT agent, ?, ?, ? FROM turns WHERE id = ? ON CONFLICT DO UPDATE SET"
+                    " tokens = tokens + excluded.tokens, cost = cost + excluded.cost, calls = calls + excluded.calls",
+                    (spent.tokens, spent.cost, spent.calls, turn),
+                )
             if progress:
                 connection.execute("UPDATE turns SET attempts = 1 WHERE id = ? AND attempts > 1", (turn,))
             connection.executemany(
@@ -151,6 +163,12 @@ class StoreJournal:
                 "UPDATE turns SET state = 'aside', error = ?, changed = ? WHERE id = ?", row
             ).fetchall()
         )
+
+    async def spent(self) -> Mapping[str, Spent]:
+        rows = await self.store.read(
+            lambda connection: connection.execute("SELECT agent, tokens, cost, calls FROM spent").fetchall()
+        )
+        return {agent: Spent(tokens=tokens, cost=cost, calls=calls) for agent, tokens, cost, calls in rows}
 
     async def post(self, agent: str, letter: Letter) -> bool:
         row = (letter.id, agent, _plain(letter.sender), _plain(letter.text), self._now())

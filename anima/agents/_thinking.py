@@ -19,6 +19,8 @@ from anima_tools import Effect, Invocation, ToolResult
 from . import _said as said
 from ._actions import CallModel, CallTools, Compact, End, PendingCall
 from ._answer import Answer, StopReason
+from ._budgets import Account, spent_by
+from ._context import needed_tokens
 from ._events import (
     AgentModelCalled,
     AgentToolCalled,
@@ -68,6 +70,7 @@ class Ways:
     tell: Callable[[TurnEvent], None]
     emit: Callable[..., None]
     remembered: list[Told]
+    account: Account
 
 
 class Thinking:
@@ -112,7 +115,7 @@ class Thinking:
         while self._turn.ended is None and not self._interruptible.parked:
             known = {note.id for note in notes}
             notes += [note for note in await self._ways.notes() if note.id not in known]
-            action = self._turn.next(notes, self._seconds)
+            action = self._turn.next(notes, self._seconds, self._ways.account.reached)
             match action:
                 case CallModel():
                     await self._call_model(action)
@@ -127,6 +130,7 @@ class Thinking:
 
     async def _record(self, *records: Record, taken: Sequence[str] = ()) -> None:
         await self._ways.journal.append(self._turn.id, records, taken)
+        self._ways.account.spend(spent_by(records))
         for record in records:
             self._turn.apply(record)
 
@@ -147,7 +151,8 @@ class Thinking:
         error, text = TIME_IS_OVER, "the time for this task was over before the model had answered"
         with self._interruptible.repeatable(trio.CancelScope(deadline=deadline)):
             try:
-                answer = await self._stream(action.request, assembly)
+                with self._ways.account.reserved(needed_tokens(action.request)):
+                    answer = await self._stream(action.request, assembly)
             except ModelError as failure:
                 error, text = type(failure).__name__, str(failure)
         if answer is None and self._interruptible.parked:

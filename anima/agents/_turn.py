@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -34,7 +34,7 @@ from anima_tools import BadArguments, Toolbox, ToolCall, ToolError, ToolResult
 from . import _said as said
 from ._actions import Action, CallModel, CallTools, Compact, End, PendingCall
 from ._answer import Spent, StopReason
-from ._context import clipped, cut, estimated_tokens
+from ._context import clipped, cut, estimated_tokens, needed_tokens
 from ._limits import Limits
 from ._output import BadOutput, Output
 from ._records import (
@@ -76,6 +76,10 @@ class _Open:
     call: ToolCall
     called: ToolCalled | None = None
     result: ToolResult | None = None
+
+
+def _no_budget(_: int) -> StopReason | None:
+    return None
 
 
 class Turn:
@@ -221,12 +225,23 @@ class Turn:
         except BadOutput:
             return None
 
-    def next(self, notes: Sequence[Told] = (), seconds: float = 0.0) -> Action:
+    def next(
+        self, notes: Sequence[Told] = (), seconds: float = 0.0, shared: Callable[[int], StopReason | None] = _no_budget
+    ) -> Action:
         """What is to be done now; the same until a record says that it was.
 
         `notes` is what has come for the agent meanwhile, `seconds` how long the turn has taken so far. A note is used
-        up if it is among the `told` of the action.
+        up if it is among the `told` of the action. `shared` says whether a budget that it shares with others is used
+        up, or would be by so many tokens: then it ends with what there is.
         """
+        action = self._next(notes, seconds)
+        if isinstance(action, CallModel) and not action.again:
+            reason = shared(needed_tokens(action.request))
+            if reason is not None:
+                return self._end(reason, error="a budget that it shares with others is used up")
+        return action
+
+    def _next(self, notes: Sequence[Told], seconds: float) -> Action:
         self.seconds = max(self.seconds, seconds)
         if self._asked is not None:
             return self._call_model(self._asked.step, (), again=True)

@@ -85,7 +85,9 @@ async def open_session(
     it is asked for. At the end of the block everything is stopped in order. Raises what starting raises, `StoreError`,
     and `ActorStopped` if the agent is gone.
     """
-    async with open_home(config.home, name=home_name(config), owner=owner, resume=False) as home:
+    budgets = config.budgets if isinstance(config, Tree) else {}
+    name = home_name(config)
+    async with open_home(config.home, name=name, owner=owner, resume=False, budgets=budgets) as home:
         if isinstance(config, Tree):
             spec, name = config.in_home(home), config.root
             async with open_system(spec, name=name, on_event=on_event, watchdog=BLOCKED_SECONDS) as system:

@@ -137,7 +137,10 @@ class _Run:
         tree = self._tree
         async with (
             open_home(
-                tree.home if tree.agents else None, name=tree.root, owner=f"anima supervise {tree.file}"
+                tree.home if tree.agents else None,
+                name=tree.root,
+                owner=f"anima supervise {tree.file}",
+                budgets=tree.budgets,
             ) as self._home,
             open_system(
                 tree.in_home(self._home), name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from anima.actors import LeastMailbox, MailboxSpec, Overflow, RoundRobin, Route
+from anima.agents import Budget
 from anima.hub import Capability, Listens, Slow
 from anima_supervisors import After, AutoShutdown, Backoff, Never, Restart, StopPolicy, Strategy
 
@@ -35,6 +36,19 @@ class BackoffTable:
 
 
 @attrs.frozen(kw_only=True)
+class SharedBudgetTable:
+    """What all agents below a supervisor may use together: tokens, US dollars (`cost`), calls of tools."""
+
+    tokens: int | None = None
+    cost: float | None = None
+    calls: int | None = None
+
+    def budget(self) -> Budget:
+        """Raises `BadSpec`."""
+        return Budget(tokens=self.tokens, cost=self.cost, calls=self.calls)
+
+
+@attrs.frozen(kw_only=True)
 class SupervisorTable:
     """`[supervisors.NAME]`: starts its children in order, restarts them by its strategy, stops them in reverse."""
 
@@ -44,6 +58,7 @@ class SupervisorTable:
     period: Duration = Duration(5)
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
     backoff: BackoffTable | None = None
+    budget: SharedBudgetTable | None = None
     restart: Restart = Restart.PERMANENT
     shutdown: StopPolicy = Never()
     significant: bool = False

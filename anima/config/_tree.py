@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from anima.actors import Actor, ActorSpec, PoolSpec, Stop
-from anima.agents import Home
+from anima.agents import Budget, Home
 from anima_supervisors import ChildSpec, SupervisorSpec
 
 from ._agent import AgentFile
@@ -40,6 +40,8 @@ class Tree:
     spec: SupervisorSpec
     #: by their paths, like `home/newsroom/ada`
     agents: Mapping[str, AgentFile] = attrs.field(factory=dict)
+    #: what agents may use together, by the path of the supervisor above them
+    budgets: Mapping[str, Budget] = attrs.field(factory=dict)
     #: the folder in which they keep what is theirs
     home: Path = Path(".anima")
 
@@ -63,7 +65,7 @@ def load_tree(file: Path, *, sets: Sequence[str] = (), environ: Mapping[str, str
     problems = [settings.told(problem) for problem in [*settings.problems, *build.faults.problems]]
     if problems or spec is None:
         raise ConfigError(file, [attrs.evolve(one, file=None) if one.file == file else one for one in problems])
-    return Tree(file, build.root, spec, agents_of(spec, build.root), build.home)
+    return Tree(file, build.root, spec, agents_of(spec, build.root), build.budgets(spec), build.home)
 
 
 class _Build:
@@ -97,6 +99,19 @@ class _Build:
             if not isinstance(table, SupervisorTable):
                 specs[name] = self._child(name, table)
         return self._supervisor(self.root, specs) if self.root else None
+
+    def budgets(self, spec: SupervisorSpec) -> dict[str, Budget]:
+        """Those of the supervisors that have one, by their paths."""
+        return dict(self._budgets(self.root, self.root, spec))
+
+    def _budgets(self, name: str, path: str, spec: SupervisorSpec) -> Iterator[tuple[str, Budget]]:
+        table = self.tables[name].budget
+        if table is not None:
+            yield path, table.budget()
+        for child in spec.children:
+            # a pool of actors has a supervisor too, and no table of one
+            if isinstance(child.start, SupervisorSpec) and isinstance(self.tables.get(child.id), SupervisorTable):
+                yield from self._budgets(child.id, f"{path}/{child.id}", child.start)
 
     # Reading
 
@@ -219,6 +234,8 @@ class _Build:
             spec = self._inner(child, inner, specs) if isinstance(inner, SupervisorTable) else specs.get(child)
             if spec is not None:
                 children.append(spec)
+        if table.budget is not None:
+            self.faults.checked(f"{self.keys[name]}.budget", table.budget.budget)
         waits = table.backoff
         backoff = None if waits is None else self.faults.checked(f"{self.keys[name]}.backoff", waits.backoff)
         return self.faults.checked(

@@ -21,7 +21,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from anima.agents import (
     Journal,
     Letter,
     Record,
+    Spent,
     StoreJournal,
     Task,
     TimerSpec,
@@ -134,6 +135,9 @@ class Killing:
 
     async def letters(self, agent: str) -> tuple[Letter, ...]:
         return await self._journal.letters(agent)
+
+    async def spent(self) -> Mapping[str, Spent]:
+        return await self._journal.spent()
 
     async def due(self, agent: str, timer: str) -> float | None:
         return await self._journal.due(agent, timer)
