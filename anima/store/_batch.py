@@ -19,6 +19,9 @@ Work = Callable[[Connection], Any]
 #: Seconds between two tries to begin, after SQLite has waited by itself.
 _AGAIN = 0.01
 
+#: What SQLite says when a sync failed.
+_SYNC = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
+
 
 @attrs.define(eq=False)
 class Job:
@@ -126,8 +129,13 @@ def _check_epoch(connection: Connection, path: Path | None, epoch: int | None) -
 
 def _fail_all(connection: Connection, jobs: Sequence[Job], error: Exception, path: Path | None) -> None:
     """Nothing of the batch is written; each job gets an error of its own."""
-    reason = _told(error, path)
-    synced = not (isinstance(error, sqlite3.Error) and code_of(error) == sqlite3.SQLITE_IOERR_FSYNC)
+    unsynced = isinstance(error, sqlite3.Error) and code_of(error) in _SYNC
+    if unsynced:
+        # Nobody knows what is on the disk, and the kernel has forgotten that it has to write it.
+        text = f"its disk failed to make a write last ({error}); whether that is there later is not known"
+        unknown = StoreFailed(path, text)
+        unknown.__cause__ = error
+        error = unknown
     try:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -136,9 +144,8 @@ def _fail_all(connection: Connection, jobs: Sequence[Job], error: Exception, pat
     for job in jobs:
         own = job.error
         job.fail(own if own is not None else _told(error, path))
-    if not synced or connection.in_transaction or isinstance(error, StoreLost):
-        # After a failed sync nobody knows what is on the disk, and the kernel has forgotten that it has to write it.
-        raise Distrust(reason) from error
+    if unsynced or connection.in_transaction or isinstance(error, StoreLost):
+        raise Distrust(_told(error, path)) from error
 
 
 def _told(error: Exception, path: Path | None) -> StoreError:

@@ -37,7 +37,8 @@ class Schema:
     """The tables of a store. `migrations[n]` leads from version n to n + 1; version 0 has none of its tables.
 
     Migrations that were once released stay as they are: a change is a new one at the end. All that a file needs run in
-    one transaction. Their references are checked at its end, not before.
+    one transaction; their references are checked at its end, not before. Leave out deferred constraints: they are
+    looked at when a batch is committed, and would fail all of it.
     """
 
     name: str = attrs.field(validator=_checked_name)

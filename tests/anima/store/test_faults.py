@@ -128,6 +128,7 @@ async def test_after_a_sync_that_failed_the_store_is_given_up(tmp_path: Path) ->
         connect.opened[0].errors["COMMIT"] = [failure("SQLITE_IOERR_FSYNC")]
         await write_some(store, errors, "a", "b")
         assert {type(error) for error in errors} == {StoreFailed}
+        assert all("not known" in str(error) for error in errors)
         with pytest.raises(StoreClosed, match=r"given up: .*disk.*open it again"):
             await store.write(put("later"))
         assert await texts(store) == ["before"]
