@@ -106,6 +106,26 @@ class Lag:
         return f"{sorted(self.seconds)[int(share * (len(self.seconds) - 1))] * 1000:.1f}"
 
 
+async def writes(folder: Path, tasks: int, seconds: float) -> Sequence[object]:
+    """Records that the journal alone keeps in a second, for so many tasks that each wait for theirs."""
+    kept = 0
+    async with open_store(journal_file(folder, "bench"), JOURNAL, owner="a benchmark") as store:
+        journal = StoreJournal(store)
+
+        async def keep(n: int) -> None:
+            nonlocal kept
+            await journal.append(f"t{n}", [TurnBegan(task="a task", conversation=f"c{n}")])
+            while True:
+                await journal.append(f"t{n}", [ModelCalled(step=1, told=(Told(Why.TASK, "a task"),))])
+                kept += 1
+
+        with trio.move_on_after(seconds):
+            async with trio.open_nursery() as nursery:
+                for n in range(tasks):
+                    nursery.start_soon(keep, n)
+    return tasks, f"{kept / seconds:,.0f}"
+
+
 async def steps(folder: Path, agents: int, seconds: float) -> Sequence[object]:
     """Durable steps a second of so many agents that think at once."""
     async with home_in(folder) as (home, system):
@@ -251,6 +271,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         print(f"Python {platform.python_version()}, Trio {trio.__version__}; one sync: {syncs(folder):.2f} ms")
+        rows = [trio.run(writes, folder / f"writes-{n}", n, options.seconds) for n in (1, 8, 64, 512)]
+        table(["tasks", "records/s by the journal alone"], rows)
         rows = [trio.run(steps, folder / f"steps-{n}", n, options.seconds) for n in (1, 8, 64, 512)]
         table(["agents", "durable steps/s", "records/s", "loop lag p50, ms", "p99, ms"], rows)
         table(
