@@ -71,7 +71,14 @@ def _processes() -> set[int]:
     tasks = Path("/proc/self/task")
     if not children.exists():
         return {pid for pid in _all_pids() if _parent(pid) == os.getpid()}
-    return {int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
+    return {pid for task in tasks.iterdir() for pid in _children_of(task)}
+
+
+def _children_of(task: Path) -> set[int]:
+    try:
+        return {int(pid) for pid in (task / "children").read_text().split()}
+    except FileNotFoundError:  # a thread that has ended since
+        return set()
 
 
 def _all_pids() -> list[int]:

@@ -63,7 +63,8 @@ def test_the_commands_of_the_readme_name_files_that_are_there_and_agents_that_an
     assert len(lines) == 3
     for line in lines:
         assert (ROOT / line.split()[2]).is_file(), line
-    ran = run(["bash", "-c", next(line for line in lines if "team" in line)], ROOT)
+    team = next(line for line in lines if "team" in line)
+    ran = run(["bash", "-c", f"ANIMA_HOME={tmp_path} {team}"], ROOT)
     assert ran.returncode == 0
     assert "supervisor starts it again" in ran.stdout
 
