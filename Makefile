@@ -55,6 +55,7 @@ bench: $(STAMP) ## measure against bare Trio and, where installed, others; inter
 	$(BIN)/python tests/benchmarks/actors/run.py
 	$(BIN)/python tests/benchmarks/actors/hub.py
 	$(BIN)/python tests/benchmarks/agents/run.py
+	$(BIN)/python tests/benchmarks/journal.py
 
 torture: $(STAMP) ## the long runs: many more examples of every property
 	HYPOTHESIS_PROFILE=torture $(BIN)/python -m pytest -q -m ''

@@ -13,6 +13,9 @@ from ._codec import Codec
 from ._journal import PROGRESS, BegunAlready, Letter
 from ._records import Record, TurnBegan, TurnEnded
 
+#: So many turns are let go in one transaction.
+PRUNED = 500
+
 #: Migrations that were once released stay as they are; a change is a new one at the end.
 JOURNAL = Schema(
     "anima.journal",
@@ -75,6 +78,17 @@ class StoreJournal:
     @property
     def _epoch(self) -> int:
         return self.store.epoch or 0
+
+    async def prune(self, before: float, most: int) -> int:
+        """Let go of turns that ended, and letters that were seen, before that time; how many turns that were.
+
+        Then, while the journal holds more than `most` bytes, of the oldest turns that have ended. What was spent stays
+        counted.
+        """
+        gone = 0
+        while count := await self.store.write(lambda connection: _forget(connection, before, most)):
+            gone += count
+        return gone
 
     async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
         rows = [(record, self._codec.encode(record)) for record in records]
@@ -216,3 +230,19 @@ def _begin(connection: Connection, turn: str, record: TurnBegan, now: float, epo
 def _plain(text: str) -> str:
     """Without half surrogate pairs, which no database keeps."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _forget(connection: Connection, before: float, most: int) -> int:
+    """Some of what may go: others write in between."""
+    (used,) = connection.execute(
+        "SELECT (p.page_count - f.freelist_count) * s.page_size"
+        " FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s"
+    ).fetchone()
+    until = "" if used > most else "AND changed < ?"
+    rows = connection.execute(
+        f"DELETE FROM turns WHERE number IN (SELECT number FROM turns WHERE state = 'ended' {until}"
+        f" ORDER BY number LIMIT {PRUNED}) RETURNING number",
+        (before,) if until else (),
+    ).fetchall()
+    connection.execute("DELETE FROM letters WHERE seen < ?", (before,))
+    return len(rows)

@@ -150,7 +150,7 @@ class _Run:
             # The end of the tree cancels this block, so the view lives through the stop.
             while True:
                 if self._view is not None:
-                    self._view.show(supervisor.snapshot())
+                    self._view.show(supervisor.snapshot(), self._home.budgets.status())
                 await trio.sleep(LOOK_EVERY if self._view is not None else 3600)
 
     async def _stop_after(self, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.table import Table
 from rich.text import Text
@@ -21,10 +21,11 @@ _COLOURS = {
 SHOWN_CHILDREN = 20
 
 
-def table(snapshot: Snapshot, height: int = 1000) -> Table:
+def table(snapshot: Snapshot, height: int = 1000, budgets: Mapping[str, str] | None = None) -> Table:
     """State, incarnation, restarts in the window against the limit, uptime and last error of each node.
 
-    At most `height` lines; the last one says how many nodes are not shown.
+    `budgets`, by path, stand with the last error. At most `height` lines; the last one says how many nodes are not
+    shown.
     """
     drawn = Table(box=None, pad_edge=False, header_style="dim")
     # On a narrow terminal the name and the state are what stays.
@@ -46,7 +47,7 @@ def table(snapshot: Snapshot, height: int = 1000) -> Table:
             str(node.incarnation),
             Text(restarts, style="yellow" if node.restarts else "dim"),
             "" if node.uptime is None else _duration(node.uptime),
-            Text(node.last_error or "", style="red"),
+            Text((budgets or {}).get(node.path, ""), style="dim") + Text(node.last_error or "", style="red"),
         )
     return drawn
 

@@ -10,7 +10,7 @@ import json
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -109,14 +109,16 @@ class LiveView:
         self._stream = stream
         self._early = EarlyTree()
         self._snapshot: Snapshot | None = None
+        self._budgets: Mapping[str, str] = {}
         self._lines: deque[str] = deque()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._draw, name="anima-view", daemon=True)
         log.print = self._lines.append
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Take note of the tree as it is now; never blocks."""
+    def show(self, snapshot: Snapshot, budgets: Mapping[str, str] | None = None) -> None:
+        """Take note of the tree as it is now, and of what its supervisors' budgets have left; never blocks."""
         self._snapshot = snapshot
+        self._budgets = budgets or {}
 
     def __call__(self, event: Event) -> None:
         """Begin to draw at the first event; until there is a snapshot, what the events say."""
@@ -141,7 +143,7 @@ class LiveView:
                 self._print(console)
                 snapshot = self._snapshot or self._early.snapshot()
                 if snapshot is not None:
-                    live.update(table(snapshot, console.height - 1), refresh=True)
+                    live.update(table(snapshot, console.height - 1, self._budgets), refresh=True)
         self._print(console)
 
     def _print(self, console: Console) -> None:

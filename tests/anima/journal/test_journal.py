@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from anima.agents import BegunAlready, Letter, Record
-from anima.agents._records import ModelCalled
+from anima.agents import JOURNAL, BegunAlready, Letter, Record, StopReason, StoreJournal
+from anima.agents._records import ModelCalled, TurnBegan, TurnEnded
+from anima.store import open_store
 from tests.anima.journal.journals import InMemory, Kept, OnDisk, answered, began, called, ended, gave, one_turn
 
 
@@ -199,3 +200,19 @@ async def test_half_surrogate_pairs_hinder_nothing(kept: Kept) -> None:
     assert len(await kept.journal.letters("home/ada")) == 1
     await kept.journal.append("t2", [began()])
     await kept.journal.put_aside("t2", half)
+
+
+async def test_what_ended_long_ago_is_let_go_and_what_is_open_stays(tmp_path: Path) -> None:
+    now = [1000.0]
+    async with open_store(tmp_path / "ada.journal", JOURNAL, owner="test") as store:
+        journal = StoreJournal(store, lambda: now[0])
+        for number in range(5):
+            now[0] = 1000.0 + number
+            await journal.append(f"t{number}", [TurnBegan(task="x", conversation="main", agent="home/ada")])
+            if number != 1:
+                await journal.append(f"t{number}", [TurnEnded(stop_reason=StopReason.END_TURN, text="")])
+        assert await journal.prune(1003.0, 1 << 30) == 2
+        assert await journal.turns("home/ada", "main") == ("t1", "t3", "t4")
+        assert await journal.records("t0") == ()
+        assert await journal.prune(0.0, 1) == 2  # there is more than a byte: all that have ended go
+        assert await journal.turns("home/ada", "main") == ("t1",)
