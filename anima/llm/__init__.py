@@ -5,6 +5,7 @@ From the bottom up:
 - `_messages`, `_request`, `_errors`, `_spec`: conversations, requests, events, what can go wrong, which model is meant
 - `_assembly`: one answer, put together from events
 - `_sse`, `_json`, `_schemas`, `_failures`: what servers take and send, read without trust; pure
+- `_stream`: what the parsers of both wire formats have in common
 - `_post`, `_client`, `_wire`: one request and the events of its answer, over httpx, each wait with its deadline
 - `_openai`, `_anthropic`: a wire format each: a pure encoder, a pure parser, the model made of both and of `_wire`
 - `_scripted`, `_script_file`: a model that answers from a script (see `anima.testing`)

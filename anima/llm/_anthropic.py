@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._errors import BrokenStream, ModelError, ServerFailed
-from ._failures import failure_in_stream, one_line
+from ._errors import BrokenStream
+from ._failures import failure_in_stream
 from ._json import as_count, as_object, as_text, object_of
 from ._messages import AssistantMessage, Message, Part, Reasoning, Text, ToolMessage, UserMessage
 from ._post import Post, endpoint
@@ -38,6 +38,7 @@ from ._request import (
 from ._schemas import closed
 from ._spec import ModelSpec
 from ._sse import ServerEvent
+from ._stream import EventParser
 
 if TYPE_CHECKING:
     import httpx
@@ -215,41 +216,18 @@ class _Block:
     signature: str = ""
 
 
-class MessageParser:
+class MessageParser(EventParser):
     """One answer, from the events of its stream. Pure."""
 
+    _word = "event of the messages API"
+
     def __init__(self, model: str, provider: str, secrets: tuple[str, ...] = ()) -> None:
-        self._model = model
-        self._provider = provider
-        self._secrets = secrets
+        super().__init__(model, provider, secrets)
         self._blocks: dict[int, _Block] = {}
         self._calls = 0
         self._counted: dict[str, Any] = {}
-        self._answered_by = ""
-        self._reason: str | None = None
-        self._over = False
 
-    @property
-    def whole(self) -> bool:
-        return self._reason is not None
-
-    @property
-    def over(self) -> bool:
-        return self._over
-
-    def feed(self, event: ServerEvent) -> Iterator[ModelEvent]:
-        """The events in one event. Raises `ModelError` for an error that the server sends, or for nonsense."""
-        if self._over:
-            return
-        if event.data.strip() == "[DONE]":
-            self._over = True
-            return
-        try:
-            found = json.loads(event.data)
-        except (ValueError, RecursionError):
-            raise self._nonsense(event.data) from None
-        if not isinstance(found, dict):
-            raise self._nonsense(event.data)
+    def _read(self, found: Mapping[str, Any], event: ServerEvent) -> Iterator[ModelEvent]:
         yield from self._event(as_text(found.get("type")) or event.type, found, event.data)
 
     def feed_whole(self, body: object) -> Iterator[ModelEvent]:
@@ -352,7 +330,3 @@ class MessageParser:
             yield ToolCallDelta(block.call, arguments=block.input or "{}")
         if block.kind == "thinking" and block.signature:
             yield ReasoningDelta("", block.signature)
-
-    def _nonsense(self, text: str) -> ModelError:
-        begins = one_line(text, self._secrets)
-        return ServerFailed(self._model, f"what came is no event of the messages API. It begins: {begins}")

@@ -21,8 +21,8 @@ import attrs
 
 from anima_tools import ToolCall
 
-from ._errors import BrokenStream, ModelError, ServerFailed
-from ._failures import failure_in_stream, one_line
+from ._errors import BrokenStream, ServerFailed
+from ._failures import failure_in_stream
 from ._json import as_count, as_list, as_object, as_text, object_text
 from ._messages import AssistantMessage, Message, Reasoning, ToolMessage, UserMessage
 from ._post import Post, endpoint
@@ -40,6 +40,7 @@ from ._request import (
 from ._schemas import is_strict
 from ._spec import ModelSpec
 from ._sse import ServerEvent
+from ._stream import EventParser
 
 if TYPE_CHECKING:
     import httpx
@@ -183,43 +184,20 @@ class _Call:
     anything: bool = False  # of its arguments
 
 
-class ChatParser:
+class ChatParser(EventParser):
     """One answer, from the chunks of its stream. Pure."""
 
+    _word = "chunk of a chat completion"
+
     def __init__(self, model: str, provider: str, secrets: tuple[str, ...] = ()) -> None:
-        self._model = model
-        self._provider = provider
-        self._secrets = secrets
+        super().__init__(model, provider, secrets)
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
-        self._reason: str | None = None
         self._refused = False
         self._usage = Usage()
-        self._answered_by = ""
-        self._over = False
 
-    @property
-    def whole(self) -> bool:
-        return self._reason is not None
-
-    @property
-    def over(self) -> bool:
-        return self._over
-
-    def feed(self, event: ServerEvent) -> Iterator[ModelEvent]:
-        """The events in one chunk. Raises `ModelError` for an error that the server sends, or for nonsense."""
-        if self._over:
-            return
-        if event.data.strip() == "[DONE]":
-            self._over = True
-            return
-        try:
-            chunk = json.loads(event.data)
-        except (ValueError, RecursionError):
-            raise self._nonsense(event.data) from None
-        if not isinstance(chunk, dict):
-            raise self._nonsense(event.data)
-        yield from self._chunk(chunk, event.data)
+    def _read(self, found: Mapping[str, Any], event: ServerEvent) -> Iterator[ModelEvent]:
+        yield from self._chunk(found, event.data)
 
     def feed_whole(self, body: object) -> Iterator[ModelEvent]:
         """The events in an answer that was not streamed."""
@@ -310,10 +288,6 @@ class ChatParser:
         if isinstance(index, int):
             self._by_index[index] = call
         return call
-
-    def _nonsense(self, text: str) -> ModelError:
-        begins = one_line(text, self._secrets)
-        return ServerFailed(self._model, f"what came is no chunk of a chat completion. It begins: {begins}")
 
 
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
