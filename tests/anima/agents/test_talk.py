@@ -117,3 +117,17 @@ async def test_an_agent_starts_one_of_its_own_and_they_cannot_go_deeper_than_all
     assert boss.requests[2].system == "You help."
     assert "spawn_agent" in [tool.name for tool in boss.requests[0].tools]
     assert "spawn_agent" not in [tool.name for tool in boss.requests[2].tools]
+
+
+async def test_a_chain_of_agents_that_is_too_long_ends_where_it_is_too_long() -> None:
+    def passes_on(to: str) -> ScriptedModel:
+        return ScriptedModel([Call("ask_agent", {"agent": to, "task": "go on"}), "done"])
+
+    models = {"a": passes_on("b"), "b": passes_on("c"), "c": passes_on("d"), "d": ScriptedModel(["never asked"])}
+    home = home_of(**models)
+    async with open_system(max_hops=3) as system:
+        refs = [await system.spawn(name, Agent, agent(name), home) for name in "abcd"]
+        answer = await refs[0].ask(Task("go"))
+    assert answer.text == "done"
+    assert "it is a dead letter" in results(models["c"], 1)[0]
+    assert models["d"].requests == []
