@@ -217,7 +217,8 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             raise PutAside(f"turn {id} of {me} is put aside: {error}; `anima dead-letters` shows it")
         tell = listener.tell
         tell(TurnStarted(id, me, resumed))
-        self.system.emit(AgentTurnBegan, me, turn=id, resumed=resumed)
+        if turn.ended is None:
+            self.system.emit(AgentTurnBegan, me, turn=id, resumed=resumed)
         self._now = id, tell
         memory = self._remembering
         ways = self._ways(tell, [] if memory is None else await memory.told(text))

@@ -6,7 +6,7 @@ from collections import Counter
 
 import attrs
 
-from anima.actors import DeadLettered
+from anima.actors import DeadLettered, Reason
 from anima.agents import (
     AgentMemoryTrouble,
     AgentModelCalled,
@@ -117,7 +117,10 @@ class Lines:
             case DeadLettered():
                 sender = f" from {event.sender}" if event.sender else ""
                 error = f": {event.error}" if event.error else ""
-                return Line("WARNING", f"{who} dead letter ({event.reason}): {event.message}{sender}{error}")
+                # What it told itself, and had no time for before its end, is nobody's loss.
+                own = event.reason == Reason.LEFT_OVER.value and event.sender == event.path
+                level = "DEBUG" if own else "WARNING"
+                return Line(level, f"{who} dead letter ({event.reason}): {event.message}{sender}{error}")
             case SubscriberSlow():
                 return Line("WARNING", f"{who} is too slow for {event.topic} ({event.pattern}): its mailbox is full")
             case AgentTurnBegan():

@@ -185,6 +185,12 @@ events: st.SearchStrategy[Event] = st.sampled_from(list(FIELDS)).flatmap(
 )
 
 
+def test_what_an_actor_has_told_itself_and_left_at_its_end_is_no_warning() -> None:
+    facts = {**COMMON, "reason": "left_over", "message": "Tick", "attempts": 0, "error": None}
+    assert Lines().line(DeadLettered(sender="home/a", **facts)).level == "DEBUG"
+    assert Lines().line(DeadLettered(sender="home/b", **facts)).level == "WARNING"
+
+
 def test_every_kind_of_event_is_among_the_examples() -> None:
     ours = {kind for kind in Event.__subclasses__() if kind.__module__.startswith(("anima_supervisors.", "anima."))}
     assert set(FIELDS) == ours
