@@ -185,6 +185,7 @@ class _Build:
             timers=tuple(timer.timer() for timer in agent.timers),
             on_doubt=think.on_doubt,
             spawn_depth=think.spawn_depth,
+            attempts=think.attempts,
             memory=self._memory(table, tools),
         )
 

@@ -219,6 +219,7 @@ class ThinkTable:
     parallel_tools: so many of its tools run at once
     context_tokens: a conversation that is longer than half of this is summarized
     spawn_depth: how deep agents may stand that it starts
+    attempts: so often work on one step begins, after crashes, before the task is put aside
     on_doubt: after a crash, when nobody knows whether a tool took effect that must not run twice: `tell` the model, or
         `fail`
     auto_memory: whether what fits a task is recalled with it, and what was asked and answered is remembered
@@ -233,6 +234,7 @@ class ThinkTable:
     context_tokens: Count = Count(32_000)
     spawn_depth: Natural = Natural(2)
     on_doubt: OnDoubt = OnDoubt.TELL
+    attempts: Count = Count(5)
     auto_memory: bool = False
     max_memory_entries: Natural = Natural(10)
 
