@@ -13,6 +13,7 @@ import trio
 from anima.actors import Actor, ActorError, ActorRef, Refused, Stop, Timer, receive
 from anima.hub import Capability, Hub
 from anima.llm import CircuitClosed, CircuitOpened, FallingBack, Incident, Message, Retrying
+from anima.memory import MemoryFault
 from anima.store import StoreError
 from anima_supervisors import DynamicSupervisorSpec, leaves
 from anima_tools import Invocation, Toolbox
@@ -92,8 +93,12 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
     async def started(self) -> None:
         hub, journal = Hub.of(self.system), self.home.journal
         if self.spec.memory is not None:
-            memory = await self.home.memory(self.spec.memory, self.spec.name)
-            self._remembering = Remembering(memory, self.spec.memory, self._memory_trouble)
+            try:
+                memory = await self.home.memory(self.spec.memory, self.spec.name)
+            except (StoreError, MemoryFault) as error:
+                self._memory_trouble(f"it works without its memory until it is started again: {error}")
+            else:
+                self._remembering = Remembering(memory, self.spec.memory, self._memory_trouble)
         names = ", ".join(capability.name for capability in self.spec.capabilities)
         about = {"name": self.spec.name, "description": self.spec.description, "can": names}
         hub.offer(self.ref, Capability(AGENT, attributes=about, accepts=Task))

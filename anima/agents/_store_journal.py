@@ -240,7 +240,9 @@ def _forget(connection: Connection, before: float, most: int) -> int:
     ).fetchone()
     until = "" if used > most else "AND changed < ?"
     rows = connection.execute(
-        f"DELETE FROM turns WHERE number IN (SELECT number FROM turns WHERE state = 'ended' {until}"
+        # What began after one that is still open may be a part of it: its result will be asked for.
+        f"DELETE FROM turns WHERE number IN (SELECT number FROM turns WHERE state = 'ended' {until} AND number <"
+        f" (SELECT coalesce(min(number), {2**62}) FROM turns WHERE state != 'ended')"
         f" ORDER BY number LIMIT {PRUNED}) RETURNING number",
         (before,) if until else (),
     ).fetchall()

@@ -139,7 +139,8 @@ class _Talk:
             persona: what it is and how it should work; it is all that the agent knows
         """
         me = self._agent
-        spec = attrs.evolve(me.spec, name=name, persona=persona, capabilities=(), timers=(), output=None)
+        # Without a memory: it would be that of whoever has the name, which the model has chosen.
+        spec = attrs.evolve(me.spec, name=name, persona=persona, capabilities=(), timers=(), output=None, memory=None)
         if "/" in name:
             raise ToolError(f"the name of an agent has no '/': {name!r}")
         try:

@@ -118,7 +118,9 @@ class Thinking:
             action = self._turn.next(notes, self._seconds, self._ways.account.reached)
             match action:
                 case CallModel():
-                    await self._call_model(action)
+                    # At once, before anything is waited for: others look at the same budget.
+                    with self._ways.account.reserved(needed_tokens(action.request)):
+                        await self._call_model(action)
                     told = {one.id for one in action.told}
                     notes = [note for note in notes if note.id not in told]
                 case CallTools():
@@ -151,8 +153,7 @@ class Thinking:
         error, text = TIME_IS_OVER, "the time for this task was over before the model had answered"
         with self._interruptible.repeatable(trio.CancelScope(deadline=deadline)):
             try:
-                with self._ways.account.reserved(needed_tokens(action.request)):
-                    answer = await self._stream(action.request, assembly)
+                answer = await self._stream(action.request, assembly)
             except ModelError as failure:
                 error, text = type(failure).__name__, str(failure)
         if answer is None and self._interruptible.parked:

@@ -67,7 +67,7 @@ def line(one: Memory) -> str:
 @memory.command("list")
 @_FILE
 @_AGENT
-@click.option("--limit", default=50, help="At most so many, the last first.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, help="At most so many, the last first.")
 def list_(file: Path, agent: str | None, limit: int) -> None:
     """List what it remembers, the last first."""
     for one in _with_memory(file, agent, lambda memory: memory.entries(limit=limit)):
@@ -78,7 +78,7 @@ def list_(file: Path, agent: str | None, limit: int) -> None:
 @_FILE
 @click.argument("query")
 @_AGENT
-@click.option("--limit", default=10, help="At most so many, the best first.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=10, help="At most so many, the best first.")
 def search(file: Path, query: str, agent: str | None, limit: int) -> None:
     """Recall what answers QUERY, as the agent itself would; the best first."""
     for found in _with_memory(file, agent, lambda memory: memory.recall(query, limit=limit)):
@@ -94,7 +94,7 @@ def show(file: Path, id: int, agent: str | None) -> None:
     one = _with_memory(file, agent, lambda memory: memory.show(id))
     if one is None:
         fail(f"there is no memory {id}")
-    click.echo(one.text)
+    click.echo("".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in one.text))
     click.echo(
         f"\n{one.at:%Y-%m-%d %H:%M} UTC, from {one.speaker or one.source.value} ({one.trust.value}),"
         f" run {one.run or 'none'}, remembered {one.count} times",
@@ -119,7 +119,7 @@ def add(file: Path, text: str, agent: str | None, key: str | None) -> None:
 @_AGENT
 def forget(file: Path, which: str, agent: str | None) -> None:
     """Have it forget one memory, or all notes of a key."""
-    target = int(which) if which.isdigit() else which
+    target = int(which) if which.isascii() and which.isdigit() else which
     number = _with_memory(file, agent, lambda memory: memory.forget(target))
     if not number:
         fail(f"there is no memory {which!r} of its own")

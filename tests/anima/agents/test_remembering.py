@@ -12,7 +12,7 @@ from anima.agents import Agent, Home, MemorySpec, Task, open_home
 from anima.llm import ModelRequest
 from anima.memory import open_memory
 from anima.testing import Answer, Call, ScriptedModel, scripted_home
-from anima_supervisors import ChildStartFailed
+from anima_supervisors import ChildStartFailed, Inline
 from tests.anima.agents.homes import spec
 
 AUTO = {"auto": True, "tools": ["remember", "recall", "forget"]}
@@ -73,6 +73,19 @@ async def test_another_agent_sees_nothing_of_it_but_what_is_shared(tmp_path: Pat
         await ref.ask(Task("Where is the key, and what is the code?"))
     assert "under the mat" in told(model.requests[0])
     assert "1234" not in told(model.requests[0])
+
+
+async def test_a_memory_that_cannot_be_used_keeps_no_agent_from_answering(tmp_path: Path) -> None:
+    file = tmp_path / "ada.memory"
+    file.write_bytes(b"this is no database" * 100)
+    events: list[Any] = []
+    model = ScriptedModel(["answered all the same"])
+    async with open_home() as opened, open_system(on_event=Inline(events.append)) as system:
+        home = Home(scripted_home(model).models, memories=opened._memories)
+        ada = await system.spawn("ada", Agent, spec(memory=MemorySpec(path=file, auto=True)), home)
+        assert (await ada.ask(Task("go"))).text == "answered all the same"
+    assert any(event.name == "memory.trouble" for event in events)
+    assert file.read_bytes().startswith(b"this is no database")
 
 
 async def test_a_home_without_a_place_for_memories_says_so() -> None:

@@ -209,10 +209,10 @@ async def test_what_ended_long_ago_is_let_go_and_what_is_open_stays(tmp_path: Pa
         for number in range(5):
             now[0] = 1000.0 + number
             await journal.append(f"t{number}", [TurnBegan(task="x", conversation="main", agent="home/ada")])
-            if number != 1:
+            if number != 3:
                 await journal.append(f"t{number}", [TurnEnded(stop_reason=StopReason.END_TURN, text="")])
-        assert await journal.prune(1003.0, 1 << 30) == 2
-        assert await journal.turns("home/ada", "main") == ("t1", "t3", "t4")
+        assert await journal.prune(1002.0, 1 << 30) == 2
+        assert await journal.turns("home/ada", "main") == ("t2", "t3", "t4")
         assert await journal.records("t0") == ()
-        assert await journal.prune(0.0, 1) == 2  # there is more than a byte: all that have ended go
-        assert await journal.turns("home/ada", "main") == ("t1",)
+        assert await journal.prune(0.0, 1) == 1  # there is more than a byte: what has ended goes, up to what is open
+        assert await journal.turns("home/ada", "main") == ("t3", "t4")
