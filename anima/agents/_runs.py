@@ -9,6 +9,7 @@ from anima.store import Connection, Store
 from ._answer import StopReason
 from ._codec import Codec
 from ._records import Record, TurnEnded
+from ._store_journal import keep_record
 
 _COLUMNS = "id, agent, conversation, state, attempts, began, changed, stop_reason, error"
 
@@ -66,11 +67,7 @@ async def end_run(store: Store, id: str, now: float) -> None:
     body = Codec().encode(TurnEnded(stop_reason=StopReason.CANCELLED, text=""))
 
     def write(connection: Connection) -> None:
-        connection.execute(
-            "INSERT INTO records SELECT t.number, coalesce((SELECT max(r.number) FROM records r"
-            " WHERE r.turn = t.number), 0) + 1, ?, ? FROM turns t WHERE t.id = ?",
-            (now, body, id),
-        )
+        keep_record(connection, id, body, now)
         connection.execute(
             "UPDATE turns SET state = 'ended', stop_reason = 'cancelled', changed = ? WHERE id = ?", (now, id)
         )

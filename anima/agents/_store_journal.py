@@ -100,13 +100,7 @@ class StoreJournal:
             for record, body in rows:
                 if isinstance(record, TurnBegan):
                     _begin(connection, turn, record, now, epoch)
-                kept = connection.execute(
-                    "INSERT INTO records SELECT t.number, coalesce((SELECT max(r.number) FROM records r"
-                    " WHERE r.turn = t.number), 0) + 1, ?, ? FROM turns t WHERE t.id = ? RETURNING number",
-                    (now, body, turn),
-                ).fetchall()
-                if not kept:
-                    raise LookupError(f"there is no turn {turn!r}: what is to be kept of it has nowhere to go")
+                keep_record(connection, turn, body, now)
                 if isinstance(record, TurnEnded):
                     connection.execute(
                         "UPDATE turns SET state = 'ended', stop_reason = ?, error = ?, changed = ? WHERE id = ?",
@@ -215,6 +209,17 @@ class StoreJournal:
                 "INSERT INTO timers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET due = excluded.due", (agent, timer, due)
             ).fetchall()
         )
+
+
+def keep_record(connection: Connection, turn: str, body: str, now: float) -> None:
+    """The next record of a turn. Raises `LookupError` if the turn was never begun."""
+    kept = connection.execute(
+        "INSERT INTO records SELECT t.number, coalesce((SELECT max(r.number) FROM records r"
+        " WHERE r.turn = t.number), 0) + 1, ?, ? FROM turns t WHERE t.id = ? RETURNING number",
+        (now, body, turn),
+    ).fetchall()
+    if not kept:
+        raise LookupError(f"there is no turn {turn!r}: what is to be kept of it has nowhere to go")
 
 
 def _begin(connection: Connection, turn: str, record: TurnBegan, now: float, epoch: int) -> None:

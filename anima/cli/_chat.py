@@ -190,8 +190,7 @@ class Background:
             raise KeyboardInterrupt
 
     def _on_event(self, event: Event) -> None:
-        ours = self._session is not None and event.path == self._session.ref.path
-        if not (ours and event.name.startswith(("turn.", "model."))):
+        if self._session is None or not self._session.told_by_turn(event):
             self._progress.clear()
             self._log(event)
 

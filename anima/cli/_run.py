@@ -185,9 +185,7 @@ class _Run:
 
     def _on_event(self, event: Event) -> None:
         """In the hook's thread."""
-        # What our own turn does, the printer says, from the turn itself.
-        ours = self._session is not None and event.path == self._session.ref.path
-        if not (ours and event.name.startswith(("turn.", "model."))):
+        if self._session is None or not self._session.told_by_turn(event):
             self._progress.clear()
             self._printer.make_room()
             self._log(event)

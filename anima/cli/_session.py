@@ -33,6 +33,10 @@ class Session:
         self.ref = ref
         self.spec = spec
 
+    def told_by_turn(self, event: Event) -> bool:
+        """Whether whoever listens to the agent's turns hears of this from them already."""
+        return event.path == self.ref.path and event.name.startswith(("turn.", "model."))
+
     async def ask(self, task: Task, show: Show) -> Answer:
         """Give the agent a task and show what happens. Waits for the answer, without limit.
 
