@@ -115,16 +115,19 @@ class Home:
         thinking.scope.cancel(reason="the turn was interrupted")
         return True
 
-    def park(self) -> None:
+    def park(self, *, at_once: bool = False) -> None:
         """The program is about to end: all turns stop at their next step, and go on when it is started again.
 
         External tools that run are waited for, by whoever stops the agents; calls of models and of other tools are
-        given up and made again. Whoever asked gets an answer with `StopReason.SUPERVISOR_SHUTDOWN`, except for an
-        agent, which asks again. What is asked from now on is kept, for next time.
+        given up and made again. With `at_once` external tools are cancelled too, and in doubt. Whoever asked gets an
+        answer with `StopReason.SUPERVISOR_SHUTDOWN`, except for an agent, which asks again. What is asked from now on
+        is kept, for next time.
         """
         self._parked = True
         for thinking in self._thinking.values():
             thinking.park()
+            if at_once:
+                thinking.scope.cancel(reason="the turn is parked at once")
 
     @contextlib.contextmanager
     def thinking_about(self, turn: str) -> Iterator[Interruptible]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 import trio
 
 from anima.actors import ActorError
-from anima.agents import Answer, Task, TurnEvent
+from anima.agents import Answer, Home, Task, TurnEvent
 from anima.config import AgentFile, Tree
 from anima.observe import Log
 from anima.store import StoreError
@@ -22,11 +23,13 @@ from ._journals import read_runs
 from ._printer import Printer, failure_object, result_object
 from ._progress import Progress
 from ._session import NoSuchAgent, Session, agent_path, open_session
-from ._signals import INTERRUPTED, Interrupts, leave
+from ._signals import INTERRUPTED, PARKED, Interrupts, leave
 
 ANSWERED, FAILED, AT_A_LIMIT = 0, 1, 3
 #: How often, in seconds, it is looked whether somebody does not want to wait for the output any more.
 LOOK_EVERY = 0.1
+#: What runs when it is parked has so many seconds to end.
+GRACE = 5.0
 
 
 @click.command()
@@ -60,9 +63,11 @@ def run(
     CONFIG describes an agent, or a tree of which --agent is asked; the tree stops in order afterwards. The answer is
     streamed to stdout, everything else goes to stderr. Ctrl-C ends the task with what there is; a second one leaves.
 
-    What happens is kept: a run that was cut off by a crash or a kill goes on by --resume, from its last step.
+    What happens is kept: a run that was cut off by a crash or a kill goes on by --resume, from its last step. SIGTERM
+    parks it for that: no further step is begun, and what runs has a few seconds to end.
 
-    Exit status: 0 answered, 1 failed, 2 bad configuration, 3 stopped at a limit with a partial answer, 130 interrupted.
+    Exit status: 0 answered, 1 failed, 2 bad configuration, 3 stopped at a limit with a partial answer, 130 interrupted,
+    143 parked.
     """
     config = read_config(file, sets)
     if isinstance(config, Tree):
@@ -88,7 +93,7 @@ def run(
     while writing.is_alive() and run.interrupts.count == interrupted:
         writing.join(LOOK_EVERY)  # however slow the reader is: only another interrupt ends it
     # Not sys.exit: it would wait for a stream that a paused terminal or a full pipe holds up in another thread.
-    leave(INTERRUPTED if run.interrupts.count else max(status, run.written))
+    leave(run.interrupted or max(status, run.written))
 
 
 def _alone(text: str) -> Task:
@@ -138,6 +143,7 @@ class _Run:
         self._progress = Progress(sys.stderr)
         self._log = Log(sys.stderr, level="INFO" if verbose else "WARNING")
         self._scope = trio.CancelScope()
+        self._told_to_go = trio.Event()
         self._session: Session | None = None
         self._answer: Answer | None = None
         self._error: BaseException | None = None
@@ -155,6 +161,7 @@ class _Run:
                 ) as self._session:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._progress.run)
+                        nursery.start_soon(self._park, self._session.home)
                         self._answer = await self._session.ask(self._task, self._show)
                         nursery.cancel_scope.cancel()
         except BaseException as error:
@@ -173,15 +180,38 @@ class _Run:
         self._progress.seen(events)
         await trio.to_thread.run_sync(self._printer.show, events)
 
-    def _interrupt(self) -> None:
-        """End the turn with what there is; before it has begun, everything."""
-        if self._session is None or not self._session.home.interrupt(self._task.id):
+    @property
+    def interrupted(self) -> int | None:
+        """The exit status of a run that was cut short; None if it ended by itself."""
+        if self.interrupts.count == 0 or (self._parking and self._answer is not None and self._answer.complete):
+            return None
+        return PARKED if self._parking else INTERRUPTED
+
+    @property
+    def _parking(self) -> bool:
+        return self.interrupts.count == 1 and self.interrupts.first != signal.SIGINT
+
+    async def _park(self, home: Home) -> None:
+        """When it is told to go: leave the turn as it is."""
+        await self._told_to_go.wait()
+        home.park()
+        await trio.sleep(GRACE)
+        home.park(at_once=True)
+
+    def _interrupt(self, number: int) -> None:
+        """End the turn with what there is, or park it; before it has begun, end everything."""
+        if self._session is None:
+            self._scope.cancel(reason="interrupted before the agent was there")
+        elif number != signal.SIGINT:
+            self._told_to_go.set()
+        elif not self._session.home.interrupt(self._task.id):
             self._scope.cancel(reason="interrupted before the turn had begun")
 
-    def _acknowledge(self) -> None:
-        """In a thread of its own: Ctrl-C was heard, whatever holds up the loop."""
+    def _acknowledge(self, number: int) -> None:
+        """In a thread of its own: the signal was heard, whatever holds up the loop."""
         self._progress.clear()
-        print("\nanima: interrupted; a second Ctrl-C leaves at once", file=sys.stderr, flush=True)
+        what = "interrupted; a second Ctrl-C" if number == signal.SIGINT else "stopping; a second signal"
+        print(f"\nanima: {what} leaves at once", file=sys.stderr, flush=True)
 
     def _on_event(self, event: Event) -> None:
         """In the hook's thread."""
@@ -213,7 +243,9 @@ class _Run:
                 print(f"anima: {text}", file=sys.stderr)
 
     def _told(self) -> str:
-        """What is to be said of the error that ended it."""
+        """What is to be said of the error that ended it, or of how to go on."""
+        if self.interrupted == PARKED and self._session is not None:
+            return f"run {self._task.id} is parked: `anima run {self._config.file} --resume {self._task.id}` goes on"
         match self._error:
             case None | BrokenPipeError():
                 return ""

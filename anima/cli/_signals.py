@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 import trio
 
-#: The exit status of a run that was interrupted twice.
-INTERRUPTED = 130
+#: The exit status of a run that was interrupted, and of one that was told to go while it could be gone on with.
+INTERRUPTED, PARKED = 130, 143
 #: After the second signal the program leaves within so many seconds, whatever hangs.
 LEAVE_SECONDS = 0.7
 
@@ -30,11 +30,12 @@ _SHOW_CURSOR = b"\x1b[?25h\r\n"
 class Interrupts:
     """Counts SIGINT, SIGTERM and SIGHUP from `watch` to the end of the program.
 
-    `on_first` and `on_second` are called on Trio's loop, as soon as that turns; `acknowledge` at once, in a thread.
+    `on_first`, with the signal, and `on_second` are called on Trio's loop, as soon as that turns; `acknowledge`, with
+    the signal, at once, in a thread.
     """
 
     def __init__(
-        self, on_first: Callable[[], None], on_second: Callable[[], None], acknowledge: Callable[[], None]
+        self, on_first: Callable[[int], None], on_second: Callable[[], None], acknowledge: Callable[[int], None]
     ) -> None:
         self._acknowledge = acknowledge
         self._on_first = on_first
@@ -44,6 +45,8 @@ class Interrupts:
         self._received, self._wakeup = socket.socketpair()
         self._wakeup.setblocking(False)
         self.count = 0
+        #: the first one that came
+        self.first: int | None = None
 
     def watch(self) -> None:
         """Begin to watch. Called on Trio's loop, in the main thread.
@@ -70,18 +73,22 @@ class Interrupts:
                     with contextlib.suppress(OSError):
                         os.write(self._trios_wakeup, bytes([number]))
                 if number in SIGNALS:
-                    self._interrupt()
+                    self._interrupt(number)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, number: int) -> None:
         self.count += 1
         if self.count == 1:
-            threading.Thread(target=self._acknowledge, daemon=True).start()
+            self.first = number
+            threading.Thread(target=self._acknowledge, args=(number,), daemon=True).start()
         if self.count == 2:
             # Ends with us: our ends of the reapers' pipes, and so every process group.
             threading.Timer(LEAVE_SECONDS, leave, [INTERRUPTED]).start()
         if self.count <= 2 and self._token is not None:
             with contextlib.suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(self._on_first if self.count == 1 else self._on_second)
+                if self.count == 1:
+                    self._token.run_sync_soon(self._on_first, number)
+                else:
+                    self._token.run_sync_soon(self._on_second)
 
 
 def leave(status: int) -> None:

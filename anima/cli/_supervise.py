@@ -107,7 +107,7 @@ class _Run:
         self._supervisor: Supervisor | None = None
         self._home: Home | None = None
         self._error: BaseException | None = None
-        self.interrupts = Interrupts(self._stop, self._scope.cancel, self._acknowledge)
+        self.interrupts = Interrupts(lambda _: self._stop(), self._scope.cancel, self._acknowledge)
 
     async def main(self) -> int:
         """The exit status."""
@@ -165,7 +165,7 @@ class _Run:
         else:
             self._scope.cancel(reason="interrupted during the start")
 
-    def _acknowledge(self) -> None:
+    def _acknowledge(self, _: int) -> None:
         """In a thread of its own: the stop was heard, whatever holds up the loop."""
         self._guarded("the log", self._log.say, "anima: stopping in order; a second signal leaves at once", "INFO")
 

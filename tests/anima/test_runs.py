@@ -316,6 +316,21 @@ def test_stopped_in_the_middle_of_a_turn_a_tree_parks_it_ends_in_time_and_goes_o
     assert anima(tmp_path, "run", "tree.toml", "--agent", "ada", "--resume").stdout == "It is done.\n"
 
 
+def test_told_to_go_a_run_is_parked_says_how_to_go_on_and_that_is_no_failure(tmp_path: Path) -> None:
+    agent(tmp_path, calls(("^go", "work", {"number": 1}), ("^1 is", "gate", {}), end="through"), "work", "gate")
+    os.mkfifo(tmp_path / "reached")
+    with started(tmp_path, "run", "agent.toml", "go") as process:
+        assert (tmp_path / "reached").read_text() == "here"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE)
+    (run,) = runs(tmp_path)
+    assert (process.returncode, out, run["state"], run["attempts"]) == (143, "", "open", 0)
+    assert f"anima run agent.toml --resume {run['id']}" in err
+    (tmp_path / "open").touch()
+    assert anima(tmp_path, "run", "agent.toml", "--resume").stdout == "It is done.\n"
+    assert [name for name, _ in effects(tmp_path)] == ["work1"]
+
+
 # The disk
 
 
