@@ -42,7 +42,7 @@ from ._events import (
     agent_events,
 )
 from ._home import Home, ModelSource, journal_file, open_home
-from ._journal import BegunAlready, Journal, Letter, MemoryJournal
+from ._journal import BegunAlready, Journal, Letter, MemoryJournal, Spawned
 from ._limits import Limits
 from ._messages import Note, Resume, Task, Tick, Wake, new_id
 from ._output import BadOutput, Output
@@ -108,6 +108,7 @@ __all__ = [
     "Record",
     "Resume",
     "Run",
+    "Spawned",
     "Spent",
     "StopReason",
     "StoreJournal",

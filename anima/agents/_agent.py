@@ -29,7 +29,7 @@ from ._messages import Note, Resume, Task, Tick, Wake
 from ._records import Told, TurnBegan
 from ._remembering import Remembering
 from ._spec import AgentSpec, TimerSpec
-from ._talk import talk_tools
+from ._talk import bring_back, talk_tools
 from ._thinking import Thinking, Ways
 from ._turn import Plan, Turn
 
@@ -99,6 +99,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
                 self._memory_trouble(f"it works without its memory until it is started again: {error}")
             else:
                 self._remembering = Remembering(memory, self.spec.memory, self._memory_trouble)
+                await self._remembering.catch_up(journal, self.ref.path)
         names = ", ".join(capability.name for capability in self.spec.capabilities)
         about = {"name": self.spec.name, "description": self.spec.description, "can": names}
         hub.offer(self.ref, Capability(AGENT, attributes=about, accepts=Task))
@@ -111,6 +112,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
                 due = self.home.now() + timer.every
                 await journal.set_due(self.ref.path, timer.message, due)
             self._arm(timer, due)
+        await bring_back(self)
 
     @receive
     async def task(self, task: Task) -> Answer:
@@ -211,7 +213,8 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         resumed = turn.began is not None
         if not resumed:
             sender = "" if self.sender is None else self.sender.path
-            began = TurnBegan(task=text, conversation=conversation, agent=me, sender=sender)
+            remember = self.spec.memory is not None and self.spec.memory.auto
+            began = TurnBegan(task=text, conversation=conversation, agent=me, sender=sender, remember=remember)
             await journal.append(id, [began], taken)
             turn.apply(began)
         elif turn.began is not None and turn.began.agent != me:
@@ -237,7 +240,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             await journal.park(id)
         elif memory is not None:
             assert turn.began is not None
-            await memory.keep(id, conversation, turn.began.task, turn.began.sender, answer)
+            await memory.keep(journal, id, turn.began, answer.text)
         self._remember(conversation, turn)
         await listener.finish(TurnDone(id, answer))
         return answer
@@ -302,6 +305,12 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             del self._conversations[next(iter(self._conversations))]
 
     # For its tools
+
+    @property
+    def turn(self) -> str:
+        """The turn that it thinks about."""
+        assert self._now is not None
+        return self._now[0]
 
     @property
     def patience(self) -> float:

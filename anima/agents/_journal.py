@@ -31,6 +31,15 @@ class Letter:
     sender: str = ""
 
 
+@attrs.frozen
+class Spawned:
+    """An agent that another one has started, and has again when it is restarted. `key` is that of the step it did."""
+
+    name: str
+    persona: str
+    key: str
+
+
 class Journal(Protocol):
     """Keeps the records of turns, in order. What a method was given is kept when it has returned.
 
@@ -62,6 +71,21 @@ class Journal(Protocol):
     async def put_aside(self, turn: str, error: str) -> None:
         """A turn is given up, until somebody says otherwise: it is no longer unfinished."""
 
+    async def unremembered(self, agent: str) -> Mapping[str, float | None]:
+        """The turns of an agent that have ended, are to be remembered and are not yet; oldest first.
+
+        Each with the time of its end, in UNIX seconds, where that is known.
+        """
+
+    async def remembered(self, turn: str) -> None:
+        """A turn is in the memory of its agent, or need not be."""
+
+    async def keep_spawned(self, agent: str, turn: str, spawned: Spawned) -> None:
+        """In a turn of it an agent has started another one. Of one name, the last one counts."""
+
+    async def spawned(self, agent: str, *, now_open: bool) -> tuple[Spawned, ...]:
+        """The agents that an agent has started, by name; with `now_open` those of turns that have not ended."""
+
     async def spent(self) -> Mapping[str, Spent]:
         """What each agent has spent so far, by its path: tokens, costs and calls of all its turns, also of old ones."""
 
@@ -84,8 +108,9 @@ class _Turn:
     conversation: str
     records: list[Record] = attrs.field(factory=list)
     attempts: int = 1
-    ended: bool = False
+    state: str = "open"
     earlier: bool = False
+    owed: bool = False
 
 
 class MemoryJournal:
@@ -100,6 +125,7 @@ class MemoryJournal:
         self._seen: set[str] = set()
         self._spent: dict[str, Spent] = {}
         self._due: dict[tuple[str, str], float] = {}
+        self._spawned: dict[tuple[str, str], tuple[str, Spawned]] = {}
 
     def restarted(self) -> None:
         """As if the program had ended here, and been started again."""
@@ -111,9 +137,9 @@ class MemoryJournal:
             if isinstance(record, TurnBegan):
                 if turn in self._turns:
                     raise BegunAlready(turn)
-                self._turns[turn] = _Turn(record.agent, record.conversation)
+                self._turns[turn] = _Turn(record.agent, record.conversation, owed=record.remember)
             if isinstance(record, TurnEnded):
-                self._turns[turn].ended = True
+                self._turns[turn].state = "ended"
             if isinstance(record, PROGRESS):
                 self._turns[turn].attempts = min(self._turns[turn].attempts, 1)
             self._turns[turn].records.append(record)
@@ -136,14 +162,28 @@ class MemoryJournal:
         return found.attempts
 
     async def unfinished(self, agent: str) -> tuple[str, ...]:
-        return tuple(id for id, turn in self._turns.items() if turn.agent == agent and turn.earlier and not turn.ended)
+        mine = [(id, turn) for id, turn in self._turns.items() if turn.agent == agent]
+        return tuple(id for id, turn in mine if turn.earlier and turn.state == "open")
 
     async def park(self, turn: str) -> None:
         self._turns[turn].attempts -= 1
 
     async def put_aside(self, turn: str, error: str) -> None:
-        self._turns[turn].earlier = False
-        self._turns[turn].ended = True
+        self._turns[turn].state = "aside"
+
+    async def unremembered(self, agent: str) -> Mapping[str, float | None]:
+        mine = [(id, turn) for id, turn in self._turns.items() if turn.agent == agent]
+        return {id: None for id, turn in mine if turn.owed and turn.state == "ended"}
+
+    async def remembered(self, turn: str) -> None:
+        self._turns[turn].owed = False
+
+    async def keep_spawned(self, agent: str, turn: str, spawned: Spawned) -> None:
+        self._spawned[agent, spawned.name] = (turn, spawned)
+
+    async def spawned(self, agent: str, *, now_open: bool) -> tuple[Spawned, ...]:
+        mine = [found for (by, _), found in sorted(self._spawned.items()) if by == agent]
+        return tuple(spawned for turn, spawned in mine if not now_open or self._turns[turn].state == "open")
 
     async def spent(self) -> Mapping[str, Spent]:
         return dict(self._spent)

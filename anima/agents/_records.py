@@ -42,12 +42,16 @@ class Told:
 
 @attrs.frozen(kw_only=True)
 class TurnBegan:
-    """A task was taken. `agent` is the path of who took it, `sender` of who gave it, if that is an actor."""
+    """A task was taken. `agent` is the path of who took it, `sender` of who gave it, if that is an actor.
+
+    With `remember` it goes into the memory of the agent when it has ended.
+    """
 
     task: str
     conversation: str
     agent: str = ""
     sender: str = ""
+    remember: bool = False
     seconds: float = 0.0
 
 

@@ -6,15 +6,19 @@ It helps where it can: a memory that cannot be used keeps no agent from answerin
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from anima.memory import AgentMemory, MemoryFault, NewMemory, Source, memory_tools
 from anima.store import StoreError
 from anima_tools import Tool
 
 from . import _said as said
-from ._answer import Answer
-from ._records import Told
+from ._codec import UnreadableRecord
+from ._conversation import read_turn
+from ._journal import Journal
+from ._records import Told, TurnBegan
 from ._spec import MemorySpec
+from ._turn import Plan
 
 #: Of what was asked or answered, so many characters are remembered.
 KEPT = 2000
@@ -44,20 +48,42 @@ class Remembering:
             return []
         return [said.memory(text)] if text else []
 
-    async def keep(self, turn: str, conversation: str, task: str, sender: str, answer: Answer) -> None:
-        """Remember what was asked and answered. Once, however often the end of a turn is come to."""
-        if not self._spec.auto:
-            return
+    async def keep(self, journal: Journal, turn: str, began: TurnBegan, text: str, ended: float | None = None) -> None:
+        """Remember what was asked and answered. Once, however often the end of a turn is come to.
+
+        `ended` is when that was, in UNIX seconds; by default now.
+        """
+        at = None if ended is None else datetime.fromtimestamp(ended, UTC)
+        if began.remember and await self._kept(turn, began, text, at):
+            await journal.remembered(turn)
+
+    async def catch_up(self, journal: Journal, agent: str) -> None:
+        """Remember those turns that had ended when the program, or the memory, did.
+
+        Raises `StoreError` of the journal.
+        """
+        for id, ended in (await journal.unremembered(agent)).items():
+            try:
+                turn = await read_turn(journal, id, Plan(), ())
+            except UnreadableRecord as error:
+                self._trouble(f"turn {id} is not remembered: {error}")
+                continue
+            if turn.began is not None and turn.ended is not None:
+                await self.keep(journal, id, turn.began, turn.ended.text, ended)
+
+    async def _kept(self, turn: str, began: TurnBegan, text: str, at: datetime | None) -> bool:
+        sender = began.sender
         asker = sender.rpartition("/")[2] or "user"
-        both = [("task", task, asker, Source.MODEL if sender else Source.USER)]
-        both.append(("answer", answer.text, self._memory.agent, Source.MODEL))
+        both = [("task", began.task, asker, Source.MODEL if sender else Source.USER)]
+        both.append(("answer", text, self._memory.agent, Source.MODEL))
         new = [
             NewMemory(
                 text[:KEPT],
                 source=source,
                 run=turn,
-                conversation=conversation,
+                conversation=began.conversation,
                 speaker=speaker,
+                at=at,
                 chosen=False,
                 once=f"{turn}-{what}",
             )
@@ -67,4 +93,6 @@ class Remembering:
         try:
             await self._memory.remember_many(new)
         except (StoreError, MemoryFault) as error:
-            self._trouble(f"this turn is not remembered: {error}")
+            self._trouble(f"turn {turn} is not remembered for now: {error}")
+            return False
+        return True

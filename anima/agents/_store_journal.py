@@ -10,7 +10,7 @@ from anima.store import Connection, Schema, Store
 from ._answer import Spent
 from ._budgets import spent_by
 from ._codec import Codec
-from ._journal import PROGRESS, BegunAlready, Letter
+from ._journal import PROGRESS, BegunAlready, Letter, Spawned
 from ._records import Record, TurnBegan, TurnEnded
 
 #: So many turns are let go in one transaction.
@@ -59,6 +59,19 @@ JOURNAL = Schema(
         ) WITHOUT ROWID;
         CREATE TABLE timers (agent TEXT NOT NULL, timer TEXT NOT NULL, due REAL NOT NULL, PRIMARY KEY (agent, timer))
             WITHOUT ROWID;
+        """,
+        """
+        ALTER TABLE turns ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;  -- to be remembered when it has ended
+        CREATE INDEX turns_owed ON turns (agent, number) WHERE owed AND state = 'ended';
+        CREATE TABLE spawned (
+            agent TEXT NOT NULL,
+            name TEXT NOT NULL,
+            persona TEXT NOT NULL,
+            key TEXT NOT NULL,
+            turn INTEGER NOT NULL REFERENCES turns (number) ON DELETE CASCADE,
+            PRIMARY KEY (agent, name)
+        ) WITHOUT ROWID;
+        CREATE INDEX spawned_in ON spawned (turn);
         """,
     ),
 )
@@ -172,6 +185,30 @@ class StoreJournal:
             ).fetchall()
         )
 
+    async def unremembered(self, agent: str) -> Mapping[str, float | None]:
+        sql = "SELECT id, changed FROM turns WHERE agent = ? AND state = 'ended' AND owed ORDER BY number"
+        return dict(await self.store.read(lambda connection: connection.execute(sql, (agent,)).fetchall()))
+
+    async def remembered(self, turn: str) -> None:
+        sql = "UPDATE turns SET owed = 0 WHERE id = ?"
+        await self.store.write(lambda connection: connection.execute(sql, (turn,)).fetchall())
+
+    async def keep_spawned(self, agent: str, turn: str, spawned: Spawned) -> None:
+        row = (agent, _plain(spawned.name), _plain(spawned.persona), spawned.key, turn)
+        await self.store.write(
+            lambda connection: connection.execute(
+                "INSERT OR REPLACE INTO spawned SELECT ?, ?, ?, ?, number FROM turns WHERE id = ?", row
+            ).fetchall()
+        )
+
+    async def spawned(self, agent: str, *, now_open: bool) -> tuple[Spawned, ...]:
+        sql = "SELECT name, persona, key FROM spawned s, turns t WHERE s.agent = ? AND t.number = s.turn"
+        only = " AND t.state = 'open'" if now_open else ""
+        rows = await self.store.read(
+            lambda connection: connection.execute(f"{sql}{only} ORDER BY name", (agent,)).fetchall()
+        )
+        return tuple(Spawned(*row) for row in rows)
+
     async def spent(self) -> Mapping[str, Spent]:
         rows = await self.store.read(
             lambda connection: connection.execute("SELECT agent, tokens, cost, calls FROM spent").fetchall()
@@ -224,9 +261,9 @@ def keep_record(connection: Connection, turn: str, body: str, now: float) -> Non
 
 def _begin(connection: Connection, turn: str, record: TurnBegan, now: float, epoch: int) -> None:
     begun = connection.execute(
-        "INSERT INTO turns (id, agent, conversation, state, attempts, epoch, began, changed)"
-        " VALUES (?, ?, ?, 'open', 1, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING number",
-        (turn, record.agent, _plain(record.conversation), epoch, now, now),
+        "INSERT INTO turns (id, agent, conversation, state, attempts, epoch, began, changed, owed)"
+        " VALUES (?, ?, ?, 'open', 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING number",
+        (turn, record.agent, _plain(record.conversation), epoch, now, now, record.remember),
     ).fetchall()
     if not begun:
         raise BegunAlready(turn)

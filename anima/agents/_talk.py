@@ -5,15 +5,17 @@ The id of what they send is the idempotency key of the step, so that a step that
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from anima.actors import ActorRef
 from anima.hub import Hub
-from anima_supervisors import ChildAlreadyPresent, ChildAlreadyStarted
+from anima_supervisors import ChildAlreadyPresent, ChildAlreadyStarted, ChildStartFailed
 from anima_tools import Effect, Invocation, Tool, ToolError, tool
 
+from ._journal import Spawned
 from ._messages import Note, Task
 from ._records import TurnBegan
 from ._spec import AgentSpec
@@ -52,6 +54,30 @@ def _made(talk: _Talk, depth: int, spec: AgentSpec) -> list[Tool]:
     if depth < spec.spawn_depth:
         made.append(tool(talk.spawn_agent, effect=Effect.IDEMPOTENT))
     return made
+
+
+async def bring_back(agent: Agent) -> None:
+    """Start those again that the agent has started: in earlier programs, or before it crashed.
+
+    Where agents go on only when they are told to, those of turns that can be gone on with.
+    """
+    for spawned in await agent.home.journal.spawned(agent.ref.path, now_open=not agent.home.resume):
+        with contextlib.suppress(ChildStartFailed):  # the tree has told why; without it the agent works all the same
+            await _spawn(agent, spawned)
+
+
+async def _spawn(agent: Agent, spawned: Spawned) -> ActorRef[Any]:
+    # Without a memory: it would be that of whoever has the name, which the model has chosen.
+    spec = attrs.evolve(
+        agent.spec,
+        name=spawned.name,
+        persona=spawned.persona,
+        capabilities=(),
+        timers=(),
+        output=None,
+        memory=None,
+    )
+    return await agent.spawn(spawned.name, type(agent), spec, agent.home, agent.depth + 1)
 
 
 class _Talk:
@@ -131,22 +157,25 @@ class _Talk:
         count = await self._hub.publish(topic, Note(text, self._agent.ref.path, invocation.key))
         return f"{count} listen to {topic} and were told"
 
-    async def spawn_agent(self, name: str, persona: str) -> str:
-        """Start an agent of your own, with your tools, that you can then ask. It ends when you do.
+    async def spawn_agent(self, name: str, persona: str, invocation: Invocation) -> str:
+        """Start an agent of your own, with your tools, that you can then ask.
 
         Args:
             name: one word
             persona: what it is and how it should work; it is all that the agent knows
         """
         me = self._agent
-        # Without a memory: it would be that of whoever has the name, which the model has chosen.
-        spec = attrs.evolve(me.spec, name=name, persona=persona, capabilities=(), timers=(), output=None, memory=None)
         if "/" in name:
             raise ToolError(f"the name of an agent has no '/': {name!r}")
+        spawned = Spawned(name, persona, invocation.key)
         try:
-            ref = await me.spawn(name, type(me), spec, me.home, me.depth + 1)
+            ref = await _spawn(me, spawned)
         except (ChildAlreadyStarted, ChildAlreadyPresent):
-            raise ToolError(f"you have an agent called {name!r} already: ask it, or take another name") from None
+            if spawned not in await me.home.journal.spawned(me.ref.path, now_open=False):
+                raise ToolError(f"you have an agent called {name!r} already: ask it, or take another name") from None
+            ref = me.system.ref(f"{me.ref.path}/{name}")  # an earlier try of this very step has started it
+        else:
+            await me.home.journal.keep_spawned(me.ref.path, me.turn, spawned)
         return f"{ref.path} has started: ask it by this address"
 
     async def _begun_by(self, turn: str) -> ActorRef[Any] | None:

@@ -8,12 +8,24 @@ from typing import Any
 import pytest
 
 from anima.actors import open_system
-from anima.agents import Agent, Home, MemorySpec, Task, open_home
+from anima.agents import (
+    JOURNAL,
+    Agent,
+    Home,
+    MemorySpec,
+    StopReason,
+    StoreJournal,
+    Task,
+    TurnBegan,
+    TurnEnded,
+    open_home,
+)
 from anima.llm import ModelRequest
 from anima.memory import open_memory
+from anima.store import open_store
 from anima.testing import Answer, Call, ScriptedModel, scripted_home
 from anima_supervisors import ChildStartFailed, Inline
-from tests.anima.agents.homes import spec
+from tests.anima.agents.homes import home_with, spec
 
 AUTO = {"auto": True, "tools": ["remember", "recall", "forget"]}
 
@@ -92,3 +104,37 @@ async def test_a_home_without_a_place_for_memories_says_so() -> None:
     async with open_system() as system:
         with pytest.raises(ChildStartFailed, match="open_home"):
             await system.spawn("ada", Agent, spec(memory=MemorySpec()), scripted_home(ScriptedModel([])))
+
+
+@pytest.mark.parametrize("broken", [True, False])
+async def test_a_turn_that_ended_before_it_was_remembered_is_remembered_by_the_next_program(
+    tmp_path: Path, broken: bool
+) -> None:
+    """The program was killed in between, or its memory could not be used: dated when it ended."""
+    file = tmp_path / "ada.memory"
+    memory = MemorySpec(path=file, auto=True)
+    async with open_store(tmp_path / "ada.journal", JOURNAL, owner="a test") as store:
+        journal = StoreJournal(store, now=lambda: 1000.0)
+
+        async def program(*tasks: str) -> None:
+            async with open_home() as opened, open_system() as system:
+                home = Home(home_with(["Green."]).models, journal, memories=opened._memories)
+                ada = await system.spawn("ada", Agent, spec(memory=memory), home)
+                for task in tasks:
+                    await ada.ask(Task(task))
+
+        if broken:
+            file.write_bytes(b"this is no database" * 100)
+            await program("Which colour?")
+            file.unlink()
+        else:
+            began = TurnBegan(task="Which colour?", conversation="c", agent="home/ada", remember=True)
+            await journal.append("t1", [began, TurnEnded(stop_reason=StopReason.END_TURN, text="Green.")])
+        await program()
+        await program()
+    async with open_memory(file) as memories:
+        kept = await memories.of("ada").entries()
+    assert [(one.text, one.count, one.at.timestamp()) for one in kept] == [
+        ("Green.", 1, 1000.0),
+        ("Which colour?", 1, 1000.0),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from anima.agents import JOURNAL, Journal, MemoryJournal, Record, StopReason, StoreJournal, TurnBegan
 from anima.agents._records import ModelAnswered, ModelCalled, ToolAnswered, ToolCalled, TurnEnded
@@ -66,8 +67,8 @@ class OnDisk(Kept):
 # Records
 
 
-def began(task: str = "the task", agent: str = "home/ada", conversation: str = "main") -> TurnBegan:
-    return TurnBegan(task=task, agent=agent, conversation=conversation)
+def began(task: str = "the task", agent: str = "home/ada", conversation: str = "main", **more: Any) -> TurnBegan:
+    return TurnBegan(task=task, agent=agent, conversation=conversation, **more)
 
 
 def answered(text: str = "It is 42.", step: int = 1) -> ModelAnswered:

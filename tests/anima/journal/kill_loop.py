@@ -14,6 +14,7 @@ the code. What it does is written down, in its folder, before and after it is do
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -38,7 +39,9 @@ from anima.agents import (
     Home,
     Journal,
     Letter,
+    MemorySpec,
     Record,
+    Spawned,
     Spent,
     StoreJournal,
     Task,
@@ -47,6 +50,7 @@ from anima.agents import (
     list_runs,
 )
 from anima.agents._codec import Codec
+from anima.agents._home import OpenMemories
 from anima.llm import ModelSpec, open_models
 from anima.store import Store, open_store
 from anima_tools import Effect, Invocation, Tool, Toolbox, Workspace, tool
@@ -113,6 +117,16 @@ class Killing:
         await self._journal.put_aside(turn, error)
         self._watch.cross("after put_aside")
 
+    async def remembered(self, turn: str) -> None:
+        self._watch.cross("before remembered")
+        await self._journal.remembered(turn)
+        self._watch.cross("after remembered")
+
+    async def keep_spawned(self, agent: str, turn: str, spawned: Spawned) -> None:
+        self._watch.cross("before keep_spawned")
+        await self._journal.keep_spawned(agent, turn, spawned)
+        self._watch.cross("after keep_spawned")
+
     async def post(self, agent: str, letter: Letter) -> bool:
         self._watch.cross("before post")
         new = await self._journal.post(agent, letter)
@@ -132,6 +146,12 @@ class Killing:
 
     async def unfinished(self, agent: str) -> tuple[str, ...]:
         return await self._journal.unfinished(agent)
+
+    async def unremembered(self, agent: str) -> Mapping[str, float | None]:
+        return await self._journal.unremembered(agent)
+
+    async def spawned(self, agent: str, *, now_open: bool) -> tuple[Spawned, ...]:
+        return await self._journal.spawned(agent, now_open=now_open)
 
     async def letters(self, agent: str) -> tuple[Letter, ...]:
         return await self._journal.letters(agent)
@@ -180,10 +200,11 @@ async def live(folder: Path, url: str, round: int, watch: Watch, park: float | N
     async with (
         open_store(journal_file(folder, NAME), JOURNAL, owner="the kill loop") as store,
         open_models(random=randomness) as models,
+        contextlib.AsyncExitStack() as stack,
         open_system() as system,
     ):
         inner = StoreJournal(store)
-        home = Home(models, Killing(inner, watch), randomness)
+        home = Home(models, Killing(inner, watch), randomness, memories=OpenMemories(stack))
         if await inner.due("home/clock", "what time is it?") is None:
             await inner.set_due("home/clock", "what time is it?", time.time())
 
@@ -193,13 +214,18 @@ async def live(folder: Path, url: str, round: int, watch: Watch, park: float | N
                 persona=f"You are {name} of round {round}.",
                 model=ModelSpec(provider="openai", model="test", base_url=url),
                 toolbox=Toolbox(tools(watch)),
-                talk=frozenset({"ask_agent", "tell_agent"}),
+                talk=frozenset({"ask_agent", "tell_agent", "spawn_agent"}),
                 workspace=Workspace(folder, folder / "outputs", env={}),
                 attempts=1000,  # to be killed is nothing that it does
                 **fields,
             )
 
-        for spec in (agent("ada"), agent("bob"), agent("clock", timers=(TimerSpec(3600, "what time is it?"),))):
+        memory = MemorySpec(path=folder / "ada.memory", auto=True)
+        for spec in (
+            agent("ada", memory=memory),
+            agent("bob"),
+            agent("clock", timers=(TimerSpec(3600, "what time is it?"),)),
+        ):
             await system.spawn(spec.name, Agent, spec, home)
         boss = await system.spawn("boss", Agent, agent("boss"), home)
         async with trio.open_nursery() as nursery:
@@ -224,8 +250,9 @@ async def _all_ended(store: Store) -> bool:
             (letters,) = await store.read(
                 lambda connection: connection.execute("SELECT count(*) FROM letters WHERE seen IS NULL").fetchone()
             )
+            (owed,) = await store.read(lambda it: it.execute("SELECT count(*) FROM turns WHERE owed").fetchone())
             ticked = any(run.agent == "home/clock" for run in runs)
-            if ticked and not letters and all(run.state == "ended" for run in runs):
+            if ticked and not letters and not owed and all(run.state == "ended" for run in runs):
                 return True
             await trio.sleep(0.01)
     return False

@@ -15,7 +15,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anima.agents import BegunAlready, Journal, Letter
+from anima.agents import BegunAlready, Journal, Letter, Spawned
 from anima.agents._records import ModelCalled
 from tests.anima.journal.journals import InMemory, OnDisk, answered, began, called, ended, gave
 
@@ -31,7 +31,10 @@ later = st.lists(
     st.sampled_from([ModelCalled(step=1), answered(), called(), gave(), ended(), ended(error="broken")]), max_size=3
 )
 beginnings = st.builds(
-    lambda agent, conversation: began(agent=agent, conversation=conversation), agents, st.sampled_from(CONVERSATIONS)
+    lambda agent, conversation, remember: began(agent=agent, conversation=conversation, remember=remember),
+    agents,
+    st.sampled_from(CONVERSATIONS),
+    st.booleans(),
 )
 
 
@@ -41,11 +44,13 @@ class Call:
 
     method: str
     arguments: tuple[Any, ...]
+    options: tuple[tuple[str, Any], ...] = ()
 
     async def of(self, journal: Journal) -> Any:
         """What it returns, or raises."""
         try:
-            return await getattr(journal, self.method)(*self.arguments)
+            found = await getattr(journal, self.method)(*self.arguments, **dict(self.options))
+            return set(found) if self.method == "unremembered" else found  # not when that was
         except (BegunAlready, LookupError) as error:
             return type(error) if isinstance(error, BegunAlready) else LookupError
 
@@ -66,6 +71,8 @@ deeds = st.one_of(
     call("attempt", turns),
     call("park", turns),
     call("put_aside", turns, st.just("too often")),
+    call("remembered", turns),
+    call("keep_spawned", agents, turns, st.builds(Spawned, st.sampled_from(["x", "y"]), st.just("You."), turns)),
     call("post", agents, st.builds(Letter, letters, st.sampled_from(["hello", "bye"]), agents)),
     call("set_due", agents, timers, st.floats(0, 1e9)),
     st.builds(Kill),
@@ -75,6 +82,8 @@ LOOKS: list[Call] = [
     *(Call("records", (turn,)) for turn in TURNS),
     *(Call("turns", (agent, conversation)) for agent in AGENTS for conversation in CONVERSATIONS),
     *(Call("unfinished", (agent,)) for agent in AGENTS),
+    *(Call("unremembered", (agent,)) for agent in AGENTS),
+    *(Call("spawned", (agent,), (("now_open", now_open),)) for agent in AGENTS for now_open in (True, False)),
     *(Call("letters", (agent,)) for agent in AGENTS),
     *(Call("due", (agent, timer)) for agent in AGENTS for timer in TIMERS),
 ]
@@ -92,7 +101,9 @@ def _possible(deed: Call, begun: set[str], posted: set[str]) -> Call | None:
         case "append":
             _, records, taken = deed.arguments
             return Call("append", (turn, records, [id for id in taken if id in posted]))
-        case "attempt" | "park" | "put_aside" if turn not in begun:
+        case "attempt" | "park" | "put_aside" | "remembered" if turn not in begun:
+            return None
+        case "keep_spawned" if deed.arguments[1] not in begun:
             return None
     return deed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anima.agents import JOURNAL, Letter, StoreJournal, UnreadableRecord, list_runs, read_run
+from anima.agents import JOURNAL, Letter, Spawned, StoreJournal, UnreadableRecord, list_runs, read_run
 from anima.store import Schema, StoreNewer, open_store
 from tests.anima.journal.journals import ended
 
@@ -26,7 +26,11 @@ ROWS = {
         ('n1', 'home/ada', 'home/bob', 'seen', 1000.0, 1001.0),
         ('n2', 'home/ada', 'home/bob', 'news', 1002.0, NULL);
     INSERT INTO timers VALUES ('home/ada', 'news?', 2000.0);
-    """
+    """,
+    2: """
+    UPDATE turns SET owed = 1 WHERE id = 't1';
+    INSERT INTO spawned VALUES ('home/ada', 'eve', 'You are Eve.', 'k1', 2);
+    """,
 }
 
 
@@ -35,7 +39,7 @@ async def test_what_an_older_version_has_kept_is_there_in_this_one(tmp_path: Pat
     file = tmp_path / "ada.journal"
     older = Schema(JOURNAL.name, JOURNAL.migrations[:version])
     async with open_store(file, older, owner="an older program") as store:
-        for statement in ROWS[version].split(";")[:-1]:
+        for statement in "".join(ROWS[one] for one in range(1, version + 1)).split(";")[:-1]:
             await store.write(lambda connection, sql=statement: connection.execute(sql).fetchall())  # type: ignore[misc]
     async with open_store(file, JOURNAL, owner="this program") as store:
         journal = StoreJournal(store)
@@ -45,6 +49,9 @@ async def test_what_an_older_version_has_kept_is_there_in_this_one(tmp_path: Pat
         assert await journal.attempt("t2") == 3
         assert await journal.letters("home/ada") == (Letter("n2", "news", "home/bob"),)
         assert await journal.due("home/ada", "news?") == 2000.0
+        assert await journal.unremembered("home/ada") == ({"t1": 1001.0} if version > 1 else {})
+        eve = (Spawned("eve", "You are Eve.", "k1"),) if version > 1 else ()
+        assert await journal.spawned("home/ada", now_open=True) == eve
         assert [run.state for run in await list_runs(store)] == ["ended", "open", "aside"]
 
 

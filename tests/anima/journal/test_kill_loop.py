@@ -56,6 +56,8 @@ POINTS = [
         "append ToolAnswered",
         "append TurnEnded",
         "attempt",
+        "remembered",
+        "keep_spawned",
         "park",
         "post",
         "set_due",
@@ -80,7 +82,9 @@ def brain(asked: Asked, number: int) -> Answer:
     since = _since_told(messages)
     done = sum(message["role"] == "assistant" for message in since)
     results = {str(message["content"]) for message in since if message["role"] == "tool"}
-    plan = {"boss": _boss, "ada": _ada, "bob": _bob, "clock": _clock}[name](round, str(since[0]["content"]), results)
+    plan = {"boss": _boss, "ada": _ada, "bob": _bob, "clock": _clock, "helper": _helps}[name](
+        round, str(since[0]["content"]), results
+    )
     if done < len(plan):
         calls = [
             ToolCall(f"c{number}-{n}", tool, json.dumps(arguments)) for n, (tool, arguments) in enumerate(plan[done])
@@ -104,9 +108,14 @@ def _boss(round: int, told: str, results: set[str]) -> Plan:
     return [
         [("send", {"what": f"first of {round}"}), ("double", {"number": 1000 + round})],
         [("put", {"what": f"boss of {round}"}), ("tell_agent", {"agent": "bob", "text": f"note 1 of round {round}"})],
-        [("ask_agent", {"agent": "ada", "task": f"double {round} for round {round}"})],
+        [("ask_agent", {"agent": "ada", "task": f"double {round} for round {round}"}), ("spawn_agent", _helper(round))],
+        [("ask_agent", {"agent": "home/boss/helper", "task": "help"})],
         [("send", {"what": f"second of {round}"}), ("tell_agent", _note(2, round)), ("tell_agent", _note(3, round))],
     ]
+
+
+def _helper(round: int) -> dict[str, Any]:
+    return {"name": "helper", "persona": f"You are helper of round {round}."}
 
 
 def _note(number: int, round: int) -> dict[str, Any]:
@@ -115,6 +124,10 @@ def _note(number: int, round: int) -> dict[str, Any]:
 
 def _ada(round: int, told: str, results: set[str]) -> Plan:
     return [[("double", {"number": round}), ("send", {"what": f"third of {round}"})]]
+
+
+def _helps(round: int, told: str, results: set[str]) -> Plan:
+    return [[("double", {"number": 2000 + round})]]
 
 
 def _bob(round: int, told: str, results: set[str]) -> Plan:
@@ -178,9 +191,12 @@ class Round:
         assert isinstance(boss[-1], TurnEnded)
         assert boss[-1].text.startswith(f"The double is {2 * self.number}."), boss[-1]
         agents = Counter(records[0].agent for records in self.turns.values() if isinstance(records[0], TurnBegan))
-        assert (agents["home/boss"], agents["home/ada"], agents["home/clock"]) == (1, 1, 1), agents
+        bob = agents.pop("home/bob")
+        assert agents == dict.fromkeys(["home/boss", "home/ada", "home/clock", "home/boss/helper"], 1), agents
+        assert bob >= 1
         doubts = self._check_effects()
         self._check_letters()
+        self._check_memory()
         self._check_answers(requests)
         return Counter(turns=len(self.turns), records=sum(map(len, self.turns.values())), doubts=doubts)
 
@@ -225,6 +241,13 @@ class Round:
                         note for told in record.told if told.id for note in re.findall(r"> (note \d)", told.text)
                     )
         assert seen == Counter({"note 1": 1, "note 2": 1, "note 3": 1})
+
+    def _check_memory(self) -> None:
+        """What was asked of the one that remembers, and what it answered: each once."""
+        with closing(sqlite3.connect(f"file:{self.folder}/ada.memory?mode=ro", uri=True)) as connection:
+            rows = connection.execute("SELECT text, count FROM memory ORDER BY id").fetchall()
+        asked, answered = f"double {self.number} for round {self.number}", f"The double is {2 * self.number}."
+        assert [(text.partition(" [")[0], count) for text, count in rows] == [(asked, 1), (answered, 1)]
 
     def _check_answers(self, requests: Mapping[int, str]) -> None:
         """What was recorded was never asked for again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,20 +17,26 @@ from anima.agents import (
     Home,
     MemoryJournal,
     ModelAnswered,
+    ModelCalled,
     Note,
     NotKept,
     Record,
+    Spawned,
     StopReason,
     Task,
     TimerSpec,
     ToolAnswered,
+    ToolCalled,
     TurnEnded,
 )
+from anima.agents._turn import idempotency_key
 from anima.hub import Capability, Hub
-from anima.llm import ModelSpec
+from anima.llm import AssistantMessage, Finish, FinishReason, ModelSpec
 from anima.store import StoreFull
 from anima.testing import Call, Say, ScriptedModel, Wait, scripted_home
+from anima_tools import Effect, ToolCall
 from tests.anima.agents.homes import spec
+from tests.anima.journal.journals import began, ended
 
 
 def agent(name: str, **fields: Any) -> Any:
@@ -213,3 +220,57 @@ async def test_a_clock_that_jumps_back_neither_stops_timers_nor_changes_the_orde
     turns = await home.journal.turns("home/ada", "main")
     assert len(turns) == 4
     assert turns[1] == "t1"
+
+
+HELPER = ToolCall("c1", "spawn_agent", '{"name": "helper", "persona": "You help."}')
+
+
+async def test_an_agent_that_another_one_has_started_goes_on_after_the_program_was_killed(
+    autojump_clock: MockClock,
+) -> None:
+    journal = MemoryJournal()
+    ask = Call("ask_agent", {"agent": "helper", "task": "help"})
+    boss = ScriptedModel(
+        [Call(HELPER.name, json.loads(HELPER.arguments)), ask, [Wait(60), Say("never")], [Wait(1), Say("helped")], "ok"]
+    )
+    home = home_of(journal, boss=boss)
+    await until_cut_off(home, 5, agent("boss"), ask=Task("go", id="t1"), of="boss")
+    journal.restarted()
+    async with open_system() as system:
+        await system.spawn("boss", Agent, agent("boss"), home)
+        assert {ref.path for ref in Hub.of(system).find("agent")} == {"home/boss", "home/boss/helper"}
+        await trio.sleep(2)
+    assert [request.system for request in boss.requests[2:4]] == ["You help."] * 2
+    assert "helped" in str(boss.requests[4].messages)
+    end = (await journal.records("t1"))[-1]
+    assert isinstance(end, TurnEnded)
+    assert end.text == "ok"
+
+
+@pytest.mark.parametrize("resume", [True, False])
+async def test_a_step_that_has_started_an_agent_can_be_done_again(resume: bool) -> None:
+    """Cut off when the agent was there, before that was recorded."""
+    key = idempotency_key("t1", 2, HELPER)
+    journal = MemoryJournal()
+    message, finish = AssistantMessage((HELPER,)), Finish(FinishReason.TOOL_CALLS)
+    answered = ModelAnswered(step=1, message=message, finish=finish)
+    intent = ToolCalled(step=2, tool="spawn_agent", key=key, effect=Effect.IDEMPOTENT)
+    await journal.append("t1", [began("go", "home/boss"), ModelCalled(step=1), answered, intent])
+    await journal.keep_spawned("home/boss", "t1", Spawned("helper", "You help.", key))
+    journal.restarted()
+    boss = ScriptedModel(["started"])
+    home = Home(home_of(journal, boss=boss).models, journal, resume=resume)
+    async with open_system() as system:
+        ref: ActorRef[Task] = await system.spawn("boss", Agent, agent("boss"), home)
+        await ref.ask(Task("go", id="t1"))
+    assert "home/boss/helper has started" in str(boss.requests[0].messages)
+
+
+async def test_what_was_started_in_a_turn_that_is_over_is_not_brought_back_where_nothing_goes_on_by_itself() -> None:
+    journal = MemoryJournal()
+    await journal.append("t1", [began("go", "home/boss"), ended()])
+    await journal.keep_spawned("home/boss", "t1", Spawned("helper", "You help.", "key"))
+    home = Home(home_of(journal, boss=ScriptedModel([])).models, journal, resume=False)
+    async with open_system() as system:
+        await system.spawn("boss", Agent, agent("boss"), home)
+        assert [ref.path for ref in Hub.of(system).find("agent")] == ["home/boss"]
