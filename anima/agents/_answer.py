@@ -83,3 +83,6 @@ class Spent:
 
     def __add__(self, other: Spent) -> Spent:
         return Spent(**{name: value + getattr(other, name) for name, value in attrs.asdict(self).items()})
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(**{name: value - getattr(other, name) for name, value in attrs.asdict(self).items()})

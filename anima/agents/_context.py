@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 import attrs
 
-from anima.llm import AssistantMessage, Message, ModelRequest, Reasoning, Text, ToolMessage, UserMessage
+from anima.llm import AssistantMessage, Message, ModelRequest, Reasoning, Text, ToolMessage, Usage, UserMessage
 
 #: So many bytes of UTF-8 are about a token; a rough measure, and rather too many tokens than too few.
 BYTES_A_TOKEN = 3.5
@@ -23,9 +24,11 @@ def estimated_tokens(messages: Iterable[Message]) -> int:
     return sum(_tokens(message) for message in messages)
 
 
-def needed_tokens(request: ModelRequest) -> int:
-    """About how many tokens a call of the model will take, with its answer."""
-    return estimated_tokens(request.messages) + (request.max_tokens or ANSWER)
+def expected_usage(request: ModelRequest) -> Usage:
+    """About what a call of the model will use, with an answer of the usual length."""
+    tools = [f"{one.name}{one.description}{json.dumps(one.input_schema)}" for one in request.tools]
+    before = sum(_tokens_of(text) for text in (request.system, *tools))
+    return Usage(before + estimated_tokens(request.messages), request.max_tokens or ANSWER)
 
 
 def _tokens(message: Message) -> int:
@@ -38,7 +41,11 @@ def _tokens(message: Message) -> int:
                 texts.append(part.text if isinstance(part, Text | Reasoning) else part.name + part.arguments)
         case ToolMessage(results):
             texts.extend(result.content for result in results)
-    return sum(int(len(text.encode("utf-8", "replace")) / BYTES_A_TOKEN) + OVERHEAD for text in texts)
+    return sum(_tokens_of(text) + OVERHEAD for text in texts)
+
+
+def _tokens_of(text: str) -> int:
+    return int(len(text.encode("utf-8", "replace")) / BYTES_A_TOKEN)
 
 
 def cut(history: Sequence[Message], keep: int) -> int:

@@ -52,6 +52,10 @@ def near(limit: str, words: str) -> Told:
     return Told(Why.NEAR, f"Note: you have used {words} for this task. Come to an end.", limit)
 
 
+def near_together(limit: str, words: str) -> Told:
+    return Told(Why.NEAR, f"Note: all agents that share it have used {words} together. Come to an end.", limit)
+
+
 def land(reason: StopReason) -> Told:
     why = _LANDINGS.get(reason, "A limit of this task is reached")
     text = f"{why}. You cannot use tools any more. Give the best answer that you have now; say what is missing."
@@ -81,6 +85,8 @@ def doubt(tool: str) -> str:
 
 
 NO_CALLS_LEFT = "Not run: the limit of tool calls for this task is reached."
+
+NO_CALLS_LEFT_TOGETHER = "Not run: the limit of tool calls that you share with other agents is reached."
 
 CUT_OFF = "Not run: your answer was cut off in the middle of this call. Make it again, and shorter."
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from anima.hub import Capability
-from anima.llm import Finish, ModelSpec, Price, cost, price_of
+from anima.llm import Finish, ModelSpec, Price, Usage, cost, price_of
 from anima_supervisors import BadSpec
 from anima_tools import Toolbox, Workspace
 
@@ -129,6 +129,10 @@ class AgentSpec:
         """What an answer cost, in US dollars; None where the price of who gave it is not known."""
         answered = ModelSpec(provider=finish.provider or self.model.provider, model=finish.model or self.model.model)
         return cost(finish.usage, price_of(answered, self.prices))
+
+    def cost_of(self, usage: Usage) -> float | None:
+        """What so many tokens of its model cost, in US dollars; None where the price is not known."""
+        return cost(usage, price_of(self.model, self.prices))
 
     @property
     def system(self) -> str:

@@ -18,9 +18,8 @@ from anima_tools import Effect, Invocation, ToolResult
 
 from . import _said as said
 from ._actions import CallModel, CallTools, Compact, End, PendingCall
-from ._answer import Answer, StopReason
+from ._answer import Answer, Spent, StopReason
 from ._budgets import Account, spent_by
-from ._context import needed_tokens
 from ._events import (
     AgentModelCalled,
     AgentToolCalled,
@@ -115,18 +114,20 @@ class Thinking:
         while self._turn.ended is None and not self._interruptible.parked:
             known = {note.id for note in notes}
             notes += [note for note in await self._ways.notes() if note.id not in known]
-            action = self._turn.next(notes, self._seconds, self._ways.account.reached)
+            action = self._turn.next(notes, self._seconds, self._ways.account)
             match action:
                 case CallModel():
-                    # At once, before anything is waited for: others look at the same budget.
-                    with self._ways.account.reserved(needed_tokens(action.request)):
+                    # Reserved at once, before anything is waited for: others look at the same budget.
+                    with self._ways.account.reserved(self._ways.account.need(action.request)):
                         await self._call_model(action)
                     told = {one.id for one in action.told}
                     notes = [note for note in notes if note.id not in told]
                 case CallTools():
                     await self._call_tools(action)
-                case Compact():
-                    await self._compact(action)
+                case Compact(request=request):
+                    need = Spent() if request is None else self._ways.account.need(request)
+                    with self._ways.account.reserved(need):
+                        await self._compact(action)
                 case End():
                     await self._end(action)
 
@@ -235,17 +236,28 @@ class Thinking:
                 await self._refuse(call, said.doubt(call.call.name))
         for refused in action.refused:
             await self._answered(refused, refused.result.name, 0.0)
-        intents = [
-            ToolCalled(step=one.step, tool=one.call.name, key=one.key, effect=one.effect, seconds=self._seconds)
-            for one in run
-            if not one.begun
-        ]
-        if intents:
-            await self._record(*intents)
+        await self._intend(run)
         limiter = trio.CapacityLimiter(self._spec.parallel_tools)
         async with trio.open_nursery() as nursery:
             for call in run:
                 nursery.start_soon(self._call_tool, call, limiter)
+
+    async def _intend(self, run: list[PendingCall]) -> None:
+        """Record what is about to be run. For what there are no calls left in a shared budget is taken out of `run`."""
+        account = self._ways.account
+        new = [one for one in run if not one.begun]
+        left = account.calls_left
+        allowed = new if left >= len(new) else new[: max(0, int(left))]
+        with account.reserved(Spent(calls=len(allowed))):
+            for call in new[len(allowed) :]:
+                run.remove(call)
+                await self._refuse(call, said.NO_CALLS_LEFT_TOGETHER)
+            intents = [
+                ToolCalled(step=one.step, tool=one.call.name, key=one.key, effect=one.effect, seconds=self._seconds)
+                for one in allowed
+            ]
+            if intents:
+                await self._record(*intents)
 
     async def _refuse(self, call: PendingCall, why: str) -> None:
         result = ToolResult(call.call.id, call.call.name, why, failed=True)

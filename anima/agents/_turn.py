@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import attrs
 
@@ -34,7 +34,8 @@ from anima_tools import BadArguments, Toolbox, ToolCall, ToolError, ToolResult
 from . import _said as said
 from ._actions import Action, CallModel, CallTools, Compact, End, PendingCall
 from ._answer import Spent, StopReason
-from ._context import clipped, cut, estimated_tokens, needed_tokens
+from ._budgets import Account
+from ._context import clipped, cut, estimated_tokens
 from ._limits import Limits
 from ._output import BadOutput, Output
 from ._records import (
@@ -76,10 +77,6 @@ class _Open:
     call: ToolCall
     called: ToolCalled | None = None
     result: ToolResult | None = None
-
-
-def _no_budget(_: int) -> StopReason | None:
-    return None
 
 
 class Turn:
@@ -225,21 +222,31 @@ class Turn:
         except BadOutput:
             return None
 
-    def next(
-        self, notes: Sequence[Told] = (), seconds: float = 0.0, shared: Callable[[int], StopReason | None] = _no_budget
-    ) -> Action:
+    def next(self, notes: Sequence[Told] = (), seconds: float = 0.0, account: Account = Account()) -> Action:
         """What is to be done now; the same until a record says that it was.
 
         `notes` is what has come for the agent meanwhile, `seconds` how long the turn has taken so far. A note is used
-        up if it is among the `told` of the action. `shared` says whether a budget that it shares with others is used
-        up, or would be by so many tokens: then it ends with what there is.
+        up if it is among the `told` of the action. `account` is what it shares with others: where that has no room for
+        what the action needs and for a last answer after it, that answer is asked for now.
         """
         action = self._next(notes, seconds)
-        if isinstance(action, CallModel) and not action.again:
-            reason = shared(needed_tokens(action.request))
-            if reason is not None:
-                return self._end(reason, error="a budget that it shares with others is used up")
+        match action:
+            case CallModel(again=False):
+                return self._within(account, action, notes)
+            case Compact(request=ModelRequest() as request) if reason := account.reached(account.need(request)):
+                return self._end(reason, error=SHARED_IS_USED_UP)
         return action
+
+    def _within(self, account: Account, action: CallModel, notes: Sequence[Told]) -> Action:
+        if not action.landing:
+            need = account.need(action.request)
+            reason = account.reached(need + need)
+            if reason is None:
+                near = [said.near_together(*one) for one in account.near() if one[0] not in self._warned]
+                return self._call_model(action.step, (*action.told, *near)) if near else action
+            action = self._land(reason, notes)
+        reason = account.reached(account.need(action.request), calls=False)
+        return action if reason is None else self._end(reason, error=SHARED_IS_USED_UP)
 
     def _next(self, notes: Sequence[Told], seconds: float) -> Action:
         self.seconds = max(self.seconds, seconds)
@@ -389,6 +396,8 @@ class Turn:
 
 #: The `error` of a `ModelFailed` that was cut off by the time limit of the turn.
 TIME_IS_OVER = "TimeIsOver"
+#: The `error` of a turn that had no room for its next step, in a budget of several agents.
+SHARED_IS_USED_UP = "a budget that it shares with others is used up"
 
 
 def canonical(arguments: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 from hypothesis import given
@@ -13,12 +16,15 @@ from trio.testing import MockClock
 
 from anima.actors import open_system
 from anima.agents import Agent, Budget, Budgets, Home, Limits, MemoryJournal, Spent, StopReason, Task
+from anima.agents import _said as said
 from anima.config import load_tree
-from anima.llm import FinishReason, Usage
+from anima.llm import FinishReason, ModelSpec, Price, ToolChoice, ToolMessage, Usage
 from anima.testing import Call, End, Say, ScriptedModel, Wait, scripted_home
 from anima_supervisors import BadSpec
 from anima_tools import Effect, Toolbox, tool
 from tests.anima.agents.homes import spec
+
+NAMED = ModelSpec(provider="scripted", model="scripted")
 
 
 @tool(effect=Effect.PURE)
@@ -31,53 +37,75 @@ def home_with(model: ScriptedModel, budget: Budget, journal: MemoryJournal | Non
     return Home(scripted_home(model).models, journal, budgets=Budgets({"home": budget}))
 
 
-async def test_when_a_shared_budget_is_used_up_the_turns_of_all_end_with_what_there_is() -> None:
+async def test_when_a_shared_budget_has_no_room_turns_give_a_last_answer_and_then_end_at_once() -> None:
     used = End(FinishReason.STOP, Usage(900, 100))
-    model = ScriptedModel([[Say("first"), used], [Say("never said"), used]])
-    home = home_with(model, Budget(tokens=1900))
+    model = ScriptedModel([[Say("first"), used], [Say("as good as I can"), used]])
+    home = home_with(model, Budget(tokens=3000))
     async with open_system() as system:
-        ada = await system.spawn("ada", Agent, spec(), home)
-        bob = await system.spawn("bob", Agent, spec("bob"), home)
-        assert (await ada.ask(Task("go"))).text == "first"
-        answer = await bob.ask(Task("go"))
-    assert (answer.stop_reason, answer.text) == (StopReason.BUDGET_TOKENS, "")
-    assert "shares with others" in (answer.error or "")
-    assert len(model.requests) == 1
+        refs = [await system.spawn(name, Agent, spec(name), home) for name in ("ada", "bob", "eve")]
+        answers = [await ref.ask(Task("go")) for ref in refs]
+    assert [(answer.stop_reason, answer.text) for answer in answers] == [
+        (StopReason.END_TURN, "first"),
+        (StopReason.BUDGET_TOKENS, "as good as I can"),
+        (StopReason.BUDGET_TOKENS, ""),
+    ]
+    assert "shares with others" in (answers[2].error or "")
+    assert [request.tool_choice for request in model.requests] == [ToolChoice.AUTO, ToolChoice.NONE]
 
 
-async def test_calls_at_the_same_time_do_not_overdraw_what_each_alone_would_not(autojump_clock: MockClock) -> None:
-    model = ScriptedModel([[Wait(10), Say("said")], [Wait(10), Say("said")]])
-    home = home_with(model, Budget(tokens=1900))
+@pytest.mark.parametrize("budget", [Budget(tokens=2500), Budget(cost=0.025)])
+async def test_calls_at_the_same_time_do_not_overdraw_what_each_alone_would_not(
+    budget: Budget, autojump_clock: MockClock
+) -> None:
+    model = ScriptedModel([[Wait(10), Say("said")]], repeat=True)
+    home = home_with(model, budget)
+    prices = {"scripted": Price(10.0, 10.0)}  # a dollar for 100,000 tokens
     reasons: list[StopReason] = []
     async with open_system() as system, trio.open_nursery() as nursery:
 
         async def ask(name: str) -> None:
-            ref = await system.spawn(name, Agent, spec(name), home)
+            ref = await system.spawn(name, Agent, spec(name, model=NAMED, prices=prices), home)
             reasons.append((await ref.ask(Task("go"))).stop_reason)
 
-        nursery.start_soon(ask, "ada")
-        nursery.start_soon(ask, "bob")
-    assert sorted(reason.value for reason in reasons) == ["budget_tokens", "end_turn"]
+        for name in ("ada", "bob", "eve"):
+            nursery.start_soon(ask, name)
+    used_up = StopReason.BUDGET_COST if budget.tokens is None else StopReason.BUDGET_TOKENS
+    assert Counter(reasons) == {StopReason.END_TURN: 1, used_up: 2}
+    assert len(model.requests) == 2
 
 
-async def test_calls_of_tools_count_and_the_partial_answer_is_kept() -> None:
-    model = ScriptedModel([[Say("so far"), Call("look")], "more"])
+async def test_at_the_last_call_of_a_tool_others_are_refused_and_the_answer_lands() -> None:
+    model = ScriptedModel([[Say("so far"), Call("look"), Call("look")], "that is all"])
     home = home_with(model, Budget(calls=1))
     async with open_system() as system:
         ada = await system.spawn("ada", Agent, spec(toolbox=Toolbox([look]), limits=Limits(turns=5)), home)
         answer = await ada.ask(Task("go"))
-    assert (answer.stop_reason, answer.text) == (StopReason.BUDGET_CALLS, "so far")
+    assert (answer.stop_reason, answer.text) == (StopReason.BUDGET_CALLS, "that is all")
+    results = model.requests[1].messages[-2]
+    assert isinstance(results, ToolMessage)
+    assert [result.content for result in results.results] == ["there", said.NO_CALLS_LEFT_TOGETHER]
+
+
+async def test_the_model_is_told_once_when_a_shared_budget_is_nearly_used_up() -> None:
+    model = ScriptedModel([[Call("look"), End(FinishReason.TOOL_CALLS, Usage(8000, 0))], Call("look"), "done"])
+    home = home_with(model, Budget(tokens=20_000))
+    home.budgets.account("home/bob").spend(Spent(tokens=8000))
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, spec(toolbox=Toolbox([look])), home)
+        assert (await ada.ask(Task("go"))).complete
+    assert "have used 16,000 of 20,000 tokens of home together" in str(model.requests[1].messages[-1])
+    assert ["together" in str(request.messages[-1]) for request in model.requests] == [False, True, False]
 
 
 async def test_what_was_spent_is_in_the_journal_and_not_forgotten_by_a_restart() -> None:
     journal = MemoryJournal()
     model = ScriptedModel([[Say("first"), End(FinishReason.STOP, Usage(900, 100))]])
     async with open_system() as system:
-        ada = await system.spawn("ada", Agent, spec(), home_with(model, Budget(tokens=1900), journal))
+        ada = await system.spawn("ada", Agent, spec(), home_with(model, Budget(tokens=4000), journal))
         await ada.ask(Task("go"))
     assert await journal.spent() == {"home/ada": Spent(tokens=1000)}
     again = Budgets({"home": Budget(tokens=1900)}, await journal.spent())
-    assert again.account("home/ada").reached(1000) is StopReason.BUDGET_TOKENS
+    assert again.account("home/ada").reached(Spent(tokens=1000)) is StopReason.BUDGET_TOKENS
     assert again.status() == {"home": "1,000 of 1,900 tokens"}
 
 
@@ -85,25 +113,50 @@ def test_a_budget_holds_for_everything_below_its_supervisor_and_for_nothing_else
     budgets = Budgets({"home": Budget(tokens=100), "home/team": Budget(cost=1.0)})
     budgets.account("home/team/ada").spend(Spent(tokens=60, cost=1.0))
     assert budgets.account("home/team/bob").reached() is StopReason.BUDGET_COST
-    assert budgets.account("home/teammate").reached(30) is None
-    assert budgets.account("home/teammate").reached(50) is StopReason.BUDGET_TOKENS
-    assert budgets.account("elsewhere/eve").reached(1000) is None
+    assert budgets.account("home/teammate").reached(Spent(tokens=30)) is None
+    assert budgets.account("home/teammate").reached(Spent(tokens=50)) is StopReason.BUDGET_TOKENS
+    assert budgets.account("elsewhere/eve").reached(Spent(tokens=1000)) is None
 
 
-@given(st.lists(st.tuples(st.sampled_from(["home/a", "home/b", "home/c/d"]), st.integers(0, 50)), max_size=20))
-def test_nothing_is_spent_beyond_a_budget_as_long_as_estimates_hold(calls: list[tuple[str, int]]) -> None:
-    budgets = Budgets({"home": Budget(tokens=200), "home/c": Budget(tokens=60)})
-    spent = {"home": 0, "home/c": 0}
-    for agent, tokens in calls:
-        account = budgets.account(agent)
-        if account.reached(tokens) is None:
-            with account.reserved(tokens):
-                assert budgets.account("home/a").reached(201 - spent["home"] - tokens) is not None
-            account.spend(Spent(tokens=tokens))
-            spent["home"] += tokens
-            spent["home/c"] += tokens if agent.startswith("home/c/") else 0
-    assert spent["home"] <= 200
-    assert spent["home/c"] <= 60
+needs = st.builds(Spent, tokens=st.integers(0, 50), cost=st.integers(0, 5).map(float), calls=st.integers(0, 3))
+deeds = st.tuples(st.sampled_from(["home/a", "home/b", "home/c/d"]), needs, st.booleans())
+
+
+@given(st.lists(deeds, max_size=30))
+def test_nothing_is_spent_beyond_a_budget_as_long_as_estimates_hold(deeds: list[tuple[str, Spent, bool]]) -> None:
+    """Whatever is going on at the same time: some calls last until the end."""
+    limits = {"home": Budget(tokens=200, cost=10.0, calls=8), "home/c": Budget(tokens=60)}
+    budgets = Budgets(limits)
+    spent = dict.fromkeys(limits, Spent())
+    with contextlib.ExitStack() as lasting:
+        for agent, need, lasts in deeds:
+            account = budgets.account(agent)
+            if account.reached(need) is not None:
+                continue
+            if lasts:
+                lasting.enter_context(account.reserved(need))
+                lasting.callback(account.spend, need)
+            else:
+                with account.reserved(need):
+                    account.spend(need)
+            for path in limits:
+                if agent.startswith(f"{path}/"):
+                    spent[path] += need
+    for path, limit in limits.items():
+        for name, most in attrs.asdict(limit).items():
+            assert most is None or getattr(spent[path], name) <= most
+    assert budgets.account("home/c/d").reached() == _used_up(limits, spent)
+
+
+def _used_up(limits: dict[str, Budget], spent: dict[str, Spent]) -> StopReason | None:
+    """The first limit of which nothing is left when all reservations are given back."""
+    found = [
+        name
+        for path, limit in limits.items()
+        for name in ("tokens", "cost", "calls")
+        if getattr(limit, name) is not None and getattr(spent[path], name) >= getattr(limit, name)
+    ]
+    return StopReason(f"budget_{found[0]}") if found else None
 
 
 @pytest.mark.parametrize("wrong", [{"tokens": 0}, {"cost": -1.0}, {"calls": 0}])
