@@ -61,7 +61,7 @@ from ._records import (
 )
 from ._runs import Entry, Run, end_run, list_runs, read_run, retry_run
 from ._spec import MEMORY_TOOLS, TALK_TOOLS, AgentSpec, MemorySpec, OnDoubt, TimerSpec
-from ._store_journal import JOURNAL, StoreJournal
+from ._store_journal import JOURNAL, Retention, StoreJournal
 from ._talk import NobodyFound, tools_of
 
 __all__ = [
@@ -107,6 +107,7 @@ __all__ = [
     "ReasoningStreamed",
     "Record",
     "Resume",
+    "Retention",
     "Run",
     "Spawned",
     "Spent",

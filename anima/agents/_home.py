@@ -23,11 +23,7 @@ from ._budgets import Budget, Budgets
 from ._journal import Journal, MemoryJournal
 from ._messages import Note, Wake
 from ._spec import MemorySpec
-from ._store_journal import JOURNAL, StoreJournal
-
-#: How long, in seconds, and in how many bytes turns are kept after they have ended.
-KEEP = 90 * 24 * 3600.0
-MOST = 1 << 30
+from ._store_journal import JOURNAL, Retention, StoreJournal
 
 
 class ModelSource(Protocol):
@@ -181,16 +177,15 @@ async def open_home(
     owner: str = "",
     resume: bool = True,
     budgets: Mapping[str, Budget] | None = None,
-    keep: float = KEEP,
-    most: int = MOST,
+    retention: Retention = Retention(),
     random: Random | None = None,
 ) -> AsyncIterator[Home]:
     """Open a home for agents: `async with open_home(Path(".anima")) as home`, around the system that they live in.
 
     With a folder, turns are kept in `folder/NAME.journal`, which belongs to this program alone meanwhile; `owner` is
     what others are told about it. When the program is started again, agents go on with what was left, by themselves if
-    `resume` says so, or when they get the task again. Turns that ended more than `keep` seconds ago are let go, and the
-    oldest ones while there are more than `most` bytes. Without a folder, turns last as long as the program.
+    `resume` says so, or when they get the task again. Of turns that have ended so much is kept as `retention` says.
+    Without a folder, turns last as long as the program.
 
     `budgets`, by the path of a supervisor, hold for all agents below it together, also over restarts of the program. At
     the end connections are closed, and servers that were started for models are stopped in order.
@@ -203,7 +198,7 @@ async def open_home(
         if folder is not None:
             file = journal_file(folder, name)
             kept = StoreJournal(await stack.enter_async_context(open_store(file, JOURNAL, owner=owner)))
-            await kept.prune(time.time() - keep, most)
+            await kept.prune(retention)
             journal = kept
         models = await stack.enter_async_context(open_models(random=random))
         spent = {} if journal is None or not budgets else await journal.spent()

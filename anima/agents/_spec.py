@@ -118,6 +118,9 @@ class AgentSpec:
             raise BadSpec("an agent needs a name")
         for unknown in sorted(self.talk - set(TALK_TOOLS)):
             raise BadSpec(f"agent {self.name!r}: {unknown!r} is no way to talk; valid: {', '.join(TALK_TOOLS)}")
+        messages = [timer.message for timer in self.timers]
+        for twice in sorted({one for one in messages if messages.count(one) > 1}):
+            raise BadSpec(f"agent {self.name!r}: two timers say {twice!r}; they are told apart by what they say")
         for name in ("parallel_tools", "context_tokens", "attempts"):
             if not getattr(self, name) >= 1:
                 raise BadSpec(f"agent {self.name!r}: {name} must be 1 or more, not {getattr(self, name)!r}")

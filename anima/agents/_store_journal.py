@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import attrs
+
 from anima.store import Connection, Schema, Store
+from anima_supervisors import BadSpec
 
 from ._answer import Spent
 from ._budgets import spent_by
@@ -13,8 +17,11 @@ from ._codec import Codec
 from ._journal import PROGRESS, BegunAlready, Letter, Spawned
 from ._records import Record, TurnBegan, TurnEnded
 
-#: So many turns are let go in one transaction.
-PRUNED = 500
+#: How long, in seconds, and in how many bytes turns are kept after they have ended.
+KEEP = 90 * 24 * 3600.0
+SIZE = 1 << 30
+#: So many turns are let go in one transaction: of those that are too old, and of those that take too much room.
+TOO_OLD, TOO_MUCH = 500, 20
 
 #: Migrations that were once released stay as they are; a change is a new one at the end.
 JOURNAL = Schema(
@@ -77,6 +84,21 @@ JOURNAL = Schema(
 )
 
 
+@attrs.frozen(kw_only=True)
+class Retention:
+    """How much of turns that have ended is kept: for `keep` seconds, and the oldest while there are under `size` bytes.
+
+    Raises `BadSpec`.
+    """
+
+    keep: float = KEEP
+    size: int = SIZE
+
+    def __attrs_post_init__(self) -> None:
+        if not self.keep > 0 or self.size < 0:
+            raise BadSpec(f"turns are kept for more than 0 seconds and in 0 bytes or more, not {self}")
+
+
 class StoreJournal:
     """A journal in a store that this program owns (`open_store(..., JOURNAL, owner=...)`).
 
@@ -92,14 +114,13 @@ class StoreJournal:
     def _epoch(self) -> int:
         return self.store.epoch or 0
 
-    async def prune(self, before: float, most: int) -> int:
-        """Let go of turns that ended, and letters that were seen, before that time; how many turns that were.
+    async def prune(self, retention: Retention) -> int:
+        """Let go of turns that ended, and letters that were seen, too long ago; how many turns that were.
 
-        Then, while the journal holds more than `most` bytes, of the oldest turns that have ended. What was spent stays
-        counted.
+        Then, while the journal holds too many bytes, of the oldest turns that have ended. What was spent stays counted.
         """
-        gone = 0
-        while count := await self.store.write(lambda connection: _forget(connection, before, most)):
+        before, gone = self._now() - retention.keep, 0
+        while count := await self.store.write(lambda connection: _forget(connection, before, retention.size)):
             gone += count
         return gone
 
@@ -274,19 +295,19 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _forget(connection: Connection, before: float, most: int) -> int:
+def _forget(connection: Connection, before: float, size: int) -> int:
     """Some of what may go: others write in between."""
+    connection.execute("DELETE FROM letters WHERE seen < ?", (before,))
+    # What began after one that is still open may be a part of it: its result will be asked for.
+    ended = (
+        "DELETE FROM turns WHERE number IN (SELECT number FROM turns WHERE state = 'ended' AND changed < ? AND number <"
+        f" (SELECT coalesce(min(number), {2**62}) FROM turns WHERE state != 'ended') ORDER BY number LIMIT ?)"
+        " RETURNING number"
+    )
+    if gone := connection.execute(ended, (before, TOO_OLD)).fetchall():
+        return len(gone)
     (used,) = connection.execute(
         "SELECT (p.page_count - f.freelist_count) * s.page_size"
         " FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s"
     ).fetchone()
-    until = "" if used > most else "AND changed < ?"
-    rows = connection.execute(
-        # What began after one that is still open may be a part of it: its result will be asked for.
-        f"DELETE FROM turns WHERE number IN (SELECT number FROM turns WHERE state = 'ended' {until} AND number <"
-        f" (SELECT coalesce(min(number), {2**62}) FROM turns WHERE state != 'ended')"
-        f" ORDER BY number LIMIT {PRUNED}) RETURNING number",
-        (before,) if until else (),
-    ).fetchall()
-    connection.execute("DELETE FROM letters WHERE seen < ?", (before,))
-    return len(rows)
+    return len(connection.execute(ended, (math.inf, TOO_MUCH)).fetchall()) if used > size else 0

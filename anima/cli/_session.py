@@ -91,7 +91,9 @@ async def open_session(
     """
     budgets = config.budgets if isinstance(config, Tree) else {}
     name = home_name(config)
-    async with open_home(config.home, name=name, owner=owner, resume=False, budgets=budgets) as home:
+    async with open_home(
+        config.home, name=name, owner=owner, resume=False, budgets=budgets, retention=config.retention
+    ) as home:
         if isinstance(config, Tree):
             spec, name = config.in_home(home), config.root
             async with open_system(spec, name=name, on_event=on_event, watchdog=BLOCKED_SECONDS) as system:

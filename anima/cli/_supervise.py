@@ -141,6 +141,7 @@ class _Run:
                 name=tree.root,
                 owner=f"anima supervise {tree.file}",
                 budgets=tree.budgets,
+                retention=tree.retention,
             ) as self._home,
             open_system(
                 tree.in_home(self._home), name=tree.root, on_event=self._on_event, watchdog=BLOCKED_SECONDS

@@ -10,11 +10,11 @@ from urllib.parse import quote
 
 import attrs
 
-from anima.agents import MEMORY_TOOLS, AgentSpec, Limits, MemorySpec, Output
+from anima.agents import MEMORY_TOOLS, AgentSpec, Limits, MemorySpec, Output, Retention, TimerSpec
 from anima.hub import Capability, Listens
 from anima.llm import Price, price_of
 
-from ._agent_tables import AgentFileTable, MemoryBackend, MemoryTable, ThinkTable
+from ._agent_tables import AgentFileTable, AgentTable, MemoryBackend, MemoryTable
 from ._errors import ConfigError, Problem
 from ._findings import Findings
 from ._layers import Layer, environment_layers, file_layer, layered, set_layer
@@ -37,9 +37,8 @@ class AgentFile:
     spec: AgentSpec
     #: the folder in which it keeps what is its own
     home: Path
+    retention: Retention = Retention()
     subscribe: tuple[Listens, ...] = ()
-    memory: MemoryTable = MemoryTable()
-    think: ThinkTable = ThinkTable()
     verbose: bool = False
     #: every setting with where it is from
     values: tuple[Setting, ...] = attrs.field(default=(), repr=False)
@@ -126,9 +125,8 @@ class _Build:
             file=self._file,
             spec=spec,
             home=home,
+            retention=table.journal.retention(),
             subscribe=subscribe,
-            memory=table.memory,
-            think=table.think,
             verbose=table.observe.verbose,
             values=tuple(settings(table, self._folder, self._values, model)),
             notes=tuple(dict.fromkeys(say.notes)),
@@ -182,7 +180,7 @@ class _Build:
             parallel_tools=think.parallel_tools,
             context_tokens=think.context_tokens,
             prices=self._prices(table, model),
-            timers=tuple(timer.timer() for timer in agent.timers),
+            timers=tuple(self._timers(agent)),
             on_doubt=think.on_doubt,
             spawn_depth=think.spawn_depth,
             attempts=think.attempts,
@@ -243,6 +241,16 @@ class _Build:
             if found is not None:
                 yield found
 
+    def _timers(self, table: AgentTable) -> Iterator[TimerSpec]:
+        messages: set[str] = set()
+        for number, timer in enumerate(table.timers):
+            if timer.message in messages:
+                what = "is that of another timer: they are told apart by what they say"
+                self._findings.problem(f"agent.timers[{number}].message", what)
+            else:
+                messages.add(timer.message)
+                yield timer.timer()
+
     def _output(self, name: str | None) -> Output | None:
         if name is None:
             return None
@@ -262,8 +270,9 @@ class _Build:
         return output
 
     def _note_what_has_no_effect(self, table: AgentFileTable) -> None:
-        if self._home is not None and "home" in self._values.places:
-            self._findings.note("home", "that of the tree is taken")
+        for key in ("home", "journal"):
+            if self._home is not None and key in self._values.places:
+                self._findings.note(key, "that of the tree is taken")
         memory = table.memory not in (MemoryTable(), MemoryTable(backend=MemoryBackend.IN_MEMORY))
         if memory and not table.think.auto_memory and not set(table.tools.enabled) & set(MEMORY_TOOLS):
             self._findings.note(

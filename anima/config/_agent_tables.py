@@ -11,11 +11,11 @@ from pathlib import Path
 
 import attrs
 
-from anima.agents import OnDoubt, TimerSpec
+from anima.agents import OnDoubt, Retention, TimerSpec
 from anima.llm import Price, Retry, Timeouts, ToolProtocol
 
 from ._tables import CapabilityTable, SubscribeTable
-from ._values import Amount, Count, Duration, Natural, Positive, Span
+from ._values import Amount, Count, Duration, Natural, Positive, Size, Span
 
 
 @attrs.frozen(kw_only=True)
@@ -256,6 +256,21 @@ class BudgetTable:
 
 
 @attrs.frozen(kw_only=True)
+class JournalTable:
+    """How much is kept of what agents have done. What is too much is let go when the program starts.
+
+    keep: turns are kept for so long after their end
+    size: and the oldest of them only while the journal has fewer bytes
+    """
+
+    keep: Span = Span(Retention().keep)
+    size: Size = Size(Retention().size)
+
+    def retention(self) -> Retention:
+        return Retention(keep=self.keep, size=self.size)
+
+
+@attrs.frozen(kw_only=True)
 class ObserveTable:
     """What is shown while it works.
 
@@ -269,7 +284,7 @@ class ObserveTable:
 class AgentFileTable:
     """A whole agent file.
 
-    home: the folder in which agents keep what is theirs; in a tree, that of the tree file is taken
+    home: the folder in which agents keep what is theirs; in a tree, that of the tree file is taken, and its `[journal]`
     """
 
     home: Path = Path(".anima")
@@ -280,4 +295,5 @@ class AgentFileTable:
     budget: BudgetTable = BudgetTable()
     retry: RetryTable = RetryTable()
     memory: MemoryTable = MemoryTable()
+    journal: JournalTable = JournalTable()
     observe: ObserveTable = ObserveTable()

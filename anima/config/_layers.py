@@ -13,7 +13,7 @@ from ._agent_tables import AgentFileTable
 from ._errors import Problem, nearest
 from ._schema import fields_of, is_table, kind_of, setting_paths
 from ._toml import lines_of_keys, parse_path, parse_value, read_toml
-from ._values import Duration
+from ._values import Duration, Size
 
 #: Environment variables of this prefix are settings: ANIMA_LLM_MODEL is `llm.model`.
 PREFIX = "ANIMA_"
@@ -61,7 +61,7 @@ def environment_layers(
 ) -> list[Layer]:
     """One layer for each variable that is a setting. Those of the sections `without` are left alone."""
     names = {PREFIX + "_".join(path).upper(): path for path in setting_paths()}
-    sections = tuple(f"{PREFIX}{field.name.upper()}_" for field in attrs.fields(AgentFileTable) if field.name != "home")
+    sections = tuple(f"{PREFIX}{name.upper()}_" for name, kind in fields_of(AgentFileTable).items() if is_table(kind))
     apart = tuple(f"{PREFIX}{section.upper()}" for section in without)
     layers = []
     for name, text in sorted(environ.items()):
@@ -93,7 +93,9 @@ def _layer(origin: str, path: tuple[str, ...], value: Any) -> Layer:
 
 def _typed(text: str, kind: Any) -> Any:
     """The value that a text means: where a text is wanted, it needs no quotes."""
-    wants_text = kind is not None and isinstance(kind, type) and issubclass(kind, str | Duration | Path | enum.Enum)
+    wants_text = (
+        kind is not None and isinstance(kind, type) and issubclass(kind, str | Duration | Size | Path | enum.Enum)
+    )
     if wants_text and text[:1] not in ('"', "'"):
         return text
     return parse_value(text)

@@ -14,7 +14,7 @@ import attrs
 from ._agent_tables import AgentFileTable
 from ._schema import fields_of, is_table
 from ._toml import as_toml
-from ._values import Amount, Count, Duration, Natural, Positive, Span
+from ._values import Amount, Count, Duration, Natural, Positive, Size, Span
 
 #: What stands below this line in the document is made.
 MARK = "<!-- Below this line everything is made by anima.config._reference; CONTRIBUTING.md says how. -->"
@@ -32,6 +32,7 @@ _WORDS: Mapping[Any, str] = {
     Amount: "number, 0 or more",
     Duration: "duration",
     Span: "duration above 0",
+    Size: "size",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from ._errors import ConfigError, Problem
-from ._values import Duration
+from ._values import Duration, Size
 
 #: No configuration has more bytes than this.
 LARGEST = 4 << 20
@@ -89,6 +89,8 @@ def as_toml(value: object) -> str:
             return "true" if value else "false"
         case Duration():
             return f'"{_duration(value)}"'
+        case Size():
+            return f'"{_size(value)}"'
         case str() | Path():
             return json.dumps(str(value), ensure_ascii=False)
         case enum.Enum():
@@ -110,10 +112,15 @@ def as_toml(value: object) -> str:
 
 def _duration(value: Duration) -> str:
     seconds = float(value)
-    for unit, factor in (("h", 3600), ("m", 60), ("s", 1)):
+    for unit, factor in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
         if seconds >= factor and seconds % factor == 0:
             return f"{seconds / factor:.15g}{unit}"
     return f"{seconds:.15g}s" if seconds >= 1 or seconds == 0 else f"{seconds * 1000:.15g}ms"
+
+
+def _size(value: Size) -> str:
+    units = (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10))
+    return next((f"{value >> bits}{unit}" for unit, bits in units if value and value % (1 << bits) == 0), f"{value:d}B")
 
 
 def _table(values: Mapping[str, object]) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 import attrs
 
 from anima.actors import Actor, ActorSpec, PoolSpec, Stop
-from anima.agents import Budget, Home
+from anima.agents import Budget, Home, Retention
 from anima_supervisors import ChildSpec, SupervisorSpec
 
 from ._agent import AgentFile
+from ._agent_tables import JournalTable
 from ._agents import TreeAgents, agents_of, settled
 from ._errors import ConfigError, Problem, nearest
 from ._faults import Faults
@@ -44,6 +45,8 @@ class Tree:
     budgets: Mapping[str, Budget] = attrs.field(factory=dict)
     #: the folder in which they keep what is theirs
     home: Path = Path(".anima")
+    #: how much is kept of what they have done
+    retention: Retention = Retention()
 
     def in_home(self, home: Home) -> SupervisorSpec:
         """The spec of the root, its agents living in `home`."""
@@ -62,10 +65,12 @@ def load_tree(file: Path, *, sets: Sequence[str] = (), environ: Mapping[str, str
     settings = TreeSets(sets, data)
     build = _Build(file, settings.data, lines_of_keys(text), settings, environ)
     spec = build.tree()
+    agents = {} if spec is None else agents_of(spec, build.root)
+    build.check_memories(agents)
     problems = [settings.told(problem) for problem in [*settings.problems, *build.faults.problems]]
     if problems or spec is None:
         raise ConfigError(file, [attrs.evolve(one, file=None) if one.file == file else one for one in problems])
-    return Tree(file, build.root, spec, agents_of(spec, build.root), build.budgets(spec), build.home)
+    return Tree(file, build.root, spec, agents, build.budgets(spec), build.home, build.retention)
 
 
 class _Build:
@@ -84,6 +89,8 @@ class _Build:
         self.home = self._home(file.parent, settings.has("home"), environ)
         self.processes = Processes(file.parent, self.faults)
         self.agents = TreeAgents(file, lines, self.home, environ, settings.layers, self.faults)
+        journal = structure(data.get("journal", {}), JournalTable, "journal", self.faults.problems) or JournalTable()
+        self.retention = journal.retention()
         self.root = ""
         #: all names, with the key of their table; and the tables that could be read
         self.keys: dict[str, str] = {}
@@ -99,6 +106,17 @@ class _Build:
             if not isinstance(table, SupervisorTable):
                 specs[name] = self._child(name, table)
         return self._supervisor(self.root, specs) if self.root else None
+
+    def check_memories(self, agents: Mapping[str, AgentFile]) -> None:
+        """No two agents take each other's memories for their own."""
+        owners: dict[tuple[str, Path], str] = {}
+        for path, agent in agents.items():
+            memory, name = agent.spec.memory, path.rpartition("/")[2]
+            if memory is not None and memory.path is not None:
+                other = owners.setdefault((agent.spec.name, memory.path), name)
+                if other != name:
+                    what = f"has the agent.name and the memory of agents.{other}: their memories would be the same"
+                    self.faults.problem(self.keys[name], what, "give it another agent.name, or memory.path")
 
     def budgets(self, spec: SupervisorSpec) -> dict[str, Budget]:
         """Those of the supervisors that have one, by their paths."""
@@ -124,7 +142,7 @@ class _Build:
         return folder / path
 
     def _read_top(self) -> None:
-        valid = ["version", "root", "home", *SECTIONS]
+        valid = ["version", "root", "home", "journal", *SECTIONS]
         for key in sorted(self.data.keys() - {*valid}):
             self.faults.problem(key, "unknown key", nearest(key, valid))
         version = self.data.get("version")

@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from ._agent_tables import AgentFileTable
+from ._agent_tables import AgentFileTable, JournalTable
 from ._errors import Problem, nearest
 from ._layers import Layer, set_layer
 from ._schema import fields_of, kind_of
 from ._tables import SECTIONS
 
-#: What of an agent's place stands in its own tables, not in that of a child.
-AGENT_SECTIONS = tuple(name for name in fields_of(AgentFileTable) if name != "home")
+#: What of an agent's place stands in its own tables, not in that of a child, nor in those of the whole tree.
+AGENT_SECTIONS = tuple(name for name in fields_of(AgentFileTable) if name not in ("home", "journal"))
 
 
 class TreeSets:
@@ -62,6 +62,8 @@ def _kind(path: tuple[str, ...]) -> Any:
     section, *rest = path
     if not rest:
         return {"root": str, "home": Path}.get(section)
+    if section == "journal":
+        return kind_of(rest, JournalTable)
     if section == "agents" and len(rest) > 1 and rest[1] in AGENT_SECTIONS:
         return kind_of(rest[1:])
     return kind_of(rest[1:], SECTIONS[section]) if section in SECTIONS else None

@@ -19,16 +19,22 @@ from ._errors import Problem, nearest
 
 T = TypeVar("T")
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d{1,15}(?:\.\d+)?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(\d{1,15}(?:\.\d+)?)(ms|s|m|h|d)")
+_SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_SIZE = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB|TiB)")
 
 
 class Duration(float):
-    """Seconds, written as a text with a unit: `250ms`, `30s`, `5m`, `1h`."""
+    """Seconds, written as a text with a unit: `250ms`, `30s`, `5m`, `1h`, `90d`."""
 
 
 class Span(Duration):
     """A duration above 0."""
+
+
+class Size(int):
+    """Bytes, written as a text with a unit: `512B`, `64KiB`, `10MiB`, `1GiB`, `2TiB`."""
 
 
 class Count(int):
@@ -56,12 +62,20 @@ class BadValue(ValueError):
 
 
 def parse_duration(value: object) -> Duration:
-    """Seconds from a text like `250ms`, `30s`, `5m`, `1h`. Raises `BadValue`."""
+    """Seconds from a text like `250ms`, `30s`, `5m`, `1h`, `90d`. Raises `BadValue`."""
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         hint = f'write "{value:g}s"' if isinstance(value, int | float) and not isinstance(value, bool) else None
         raise BadValue(f'must be a duration like "250ms", "30s" or "5m", not {value!r}', hint)
     return Duration(float(match[1]) * _UNITS[match[2]])
+
+
+def parse_size(value: object) -> Size:
+    """Bytes from a text like `64KiB` or `1GiB`. Raises `BadValue`."""
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise BadValue(f'must be a size like "64KiB", "10MiB" or "1GiB", not {value!r}')
+    return Size(int(match[1]) * _SIZES[match[2]])
 
 
 def parse_stop_policy(value: object) -> StopPolicy:
@@ -159,6 +173,7 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(bool, _exact(bool, "true or false"))
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(Duration, lambda value, _: parse_duration(value))
+    converter.register_structure_hook(Size, lambda value, _: parse_size(value))
     converter.register_structure_hook(Path, _path)
     converter.register_structure_hook(Span, _span)
     converter.register_structure_hook(Count, _whole(1, Count))

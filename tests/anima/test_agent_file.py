@@ -8,10 +8,11 @@ from typing import Any
 import attrs
 import pytest
 
-from anima.agents import Limits, MemorySpec, OnDoubt, TimerSpec
-from anima.config import load_agent
+from anima.agents import AgentSpec, Limits, MemorySpec, OnDoubt, Retention, TimerSpec
+from anima.config import ConfigError, load_agent
 from anima.hub import Listens, Slow
-from anima.llm import Price, Retry, Secret, Timeouts, ToolProtocol
+from anima.llm import ModelSpec, Price, Retry, Secret, Timeouts, ToolProtocol
+from anima_supervisors import BadSpec
 from tests.anima.agent_files import LEAST, folder, load, write
 
 __all__ = ["folder"]
@@ -36,7 +37,7 @@ def test_the_first_example_of_v1_7_loads_unchanged() -> None:
     assert [tool.name for tool in agent.spec.toolbox] == ["echo", "add"]
     assert agent.spec.limits == Limits(turns=10)
     assert (agent.spec.reflection, agent.verbose) == (False, False)
-    assert agent.memory.backend.value == "in_memory"
+    assert agent.spec.memory is None
 
 
 def test_the_second_example_of_v1_7_loads_unchanged() -> None:
@@ -53,7 +54,6 @@ def test_every_key_of_v1_7_is_taken() -> None:
     assert agent.spec.model.api_key == Secret("sk-anth")
     assert agent.spec.model.retry == Retry(max_retries=5, initial_delay=0.2, max_delay=10.0, exponential_base=3.0)
     assert agent.spec.memory == MemorySpec(path=DATA / "agent.db", auto=True, entries=20)
-    assert (agent.think.auto_memory, agent.think.max_memory_entries) == (True, 20)
     assert agent.spec.reflection
     assert len(agent.spec.toolbox) == 6
 
@@ -63,9 +63,11 @@ def test_the_defaults_are_those_of_v1_7(folder: Path) -> None:
     assert agent.spec.model.retry == Retry(max_retries=3, initial_delay=0.1, max_delay=5.0, exponential_base=2.0)
     assert agent.spec.limits == Limits(turns=10)
     assert len(agent.spec.toolbox) == 0
-    assert (agent.memory.backend.value, agent.memory.path) == ("sqlite", None)
     assert agent.spec.memory is None
-    assert (agent.think.auto_memory, agent.think.max_memory_entries, agent.think.reflection) == (False, 10, False)
+    assert not agent.spec.reflection
+    values = {setting.key: setting.value for setting in agent.values}
+    assert (values["memory.backend"], values["memory.path"]) == ('"sqlite"', "none")
+    assert (values["think.auto_memory"], values["think.max_memory_entries"]) == ("false", "10")
     assert not agent.verbose
 
 
@@ -128,6 +130,7 @@ allow_hosts = ["localhost:8000"]
 keep_env = ["EDITOR"]
 
 [think]
+auto_memory = true
 max_iterations = 7
 reflection = true
 repeat_limit = 4
@@ -154,6 +157,10 @@ total = "1m"
 [memory]
 backend = "sqlite"
 path = "memory/ada.db"
+
+[journal]
+keep = "7d"
+size = "64MiB"
 
 [observe]
 verbose = true
@@ -195,7 +202,9 @@ def test_an_agent_is_what_its_file_says(beside: Path) -> None:
     assert (spec.context_tokens, spec.spawn_depth, spec.on_doubt) == (9000, 0, OnDoubt.FAIL)
     assert agent.verbose
     assert (agent.home, agent.folder) == (beside / "state", beside)
-    assert agent.memory.path == beside / "memory/ada.db"
+    assert agent.spec.memory is not None
+    assert agent.spec.memory.path == beside / "memory/ada.db"
+    assert agent.retention == Retention(keep=7 * 86_400.0, size=64 << 20)
 
 
 def test_its_model_is_what_the_file_says(beside: Path) -> None:
@@ -318,6 +327,14 @@ def test_a_key_is_referred_to_named_written_or_that_of_the_provider(folder: Path
 )
 def test_what_is_allowed_but_probably_not_meant_is_a_note(folder: Path, llm: str, note: str) -> None:
     assert load(folder, f'[agent]\nname = "a"\n[llm]\n{llm}\n').notes == (note,)
+
+
+def test_two_timers_that_say_the_same_are_one_too_many(folder: Path) -> None:
+    timers = 'timers = [{ every = "1h", message = "look" }, { every = "1d", message = "look" }]'
+    with pytest.raises(ConfigError, match=r"agent.timers\[1\].message: is that of another timer"):
+        load(folder, LEAST.replace("[llm]", f"{timers}\n[llm]"))
+    with pytest.raises(BadSpec, match="two timers say 'look'"):
+        AgentSpec(name="ada", model=ModelSpec(provider="local"), timers=(TimerSpec(1, "look"), TimerSpec(2, "look")))
 
 
 def test_a_file_may_begin_with_a_mark_of_its_bytes_order(folder: Path) -> None:

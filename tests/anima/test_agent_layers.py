@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anima.config import AgentFile, Duration
 from anima.config._toml import as_toml, parse_path, parse_value
-from anima.config._values import parse_duration
+from anima.config._values import BadValue, Size, parse_duration, parse_size
 from anima.llm import Secret
 from tests.anima.agent_files import LEAST, folder, load, problems, write
 
@@ -180,6 +180,18 @@ def test_any_text_is_a_value_or_itself(text: str) -> None:
 def test_a_duration_is_written_as_one_reads_it(milliseconds: int) -> None:
     text = as_toml(Duration(milliseconds / 1000))
     assert parse_duration(json.loads(text)) == pytest.approx(milliseconds / 1000)
+
+
+@given(size=st.integers(0, 2**42))
+def test_a_size_is_written_as_one_reads_it(size: int) -> None:
+    assert parse_size(json.loads(as_toml(Size(size)))) == size
+
+
+def test_a_size_has_a_unit() -> None:
+    assert [parse_size(text) for text in ("512B", "64KiB", "1GiB")] == [512, 65536, 1 << 30]
+    for wrong in ("64", "64KB", "-1B", "1.5GiB", 64, ""):
+        with pytest.raises(BadValue, match="must be a size like"):
+            parse_size(wrong)
 
 
 @given(value=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from anima.actors import open_system
-from anima.agents import Agent, AgentTurnEnded, Note, StopReason, Task, open_home
+from anima.agents import Agent, AgentTurnEnded, Note, Retention, StopReason, Task, open_home
 from anima.config import AgentFile, ConfigError, Tree, load_config, load_tree, notes, outline
 from anima.config._schema import setting_paths
 from anima.config._tables import AgentPlaceTable
@@ -188,6 +188,30 @@ def test_the_home_of_a_tree_is_beside_it_or_where_it_says_or_where_the_environme
     assert load_tree(file, environ={"ANIMA_HOME": "here"}).home == tree / "below/here"
     loaded = load_tree(file, sets=["home=set"], environ={"ANIMA_HOME": "here"})
     assert loaded.home == ada(loaded).home == tree / "below/set"
+
+
+def test_how_much_is_kept_is_said_by_the_tree(tree: Path) -> None:
+    write(tree / "below", CONFIG + '[journal]\nkeep = "1h"\n', "researcher.toml")
+    more = '[agents.ada]\nconfig = "below/researcher.toml"\n[journal]\nkeep = "30d"\n'
+    loaded = load(tree, more, "journal.size=1MiB")
+    assert loaded.retention == Retention(keep=30 * 86_400.0, size=1 << 20)
+    assert "home/room/ada: journal: that of the tree is taken" in notes(loaded)
+    assert problems(tree, INLINE + '[journal]\nkeep = "30"\nsze = 1\n', "journal.size=1MB") == [
+        """journal.keep: must be a duration like "250ms", "30s" or "5m", not '30'""",
+        """journal.size: must be a size like "64KiB", "10MiB" or "1GiB", not '1MB', from --set""",
+        "journal.sze: unknown key (did you mean 'size'?)",
+    ]
+
+
+def test_two_agents_that_would_take_each_others_memories_for_their_own_are_a_mistake(tree: Path) -> None:
+    text = TREE.replace('["ada"]', '["ada", "eve"]')
+    for name in ("ada", "eve"):
+        model = f'provider = "scripted"\nfile = "script.toml"\n[agents.{name}.think]\nauto_memory = true\n'
+        text += f'[agents.{name}.agent]\nname = "same"\n[agents.{name}.llm]\n{model}'
+    file = write(tree, text, "tree.toml")
+    with pytest.raises(ConfigError, match=r"agents.eve: has the agent.name and the memory of agents.ada"):
+        load_tree(file, environ={})
+    load_tree(file, environ={}, sets=["agents.eve.memory.path=other.memory"])
 
 
 def test_the_environment_speaks_of_all_agents_but_not_of_who_they_are(tree: Path) -> None:

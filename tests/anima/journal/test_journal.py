@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from anima.agents import JOURNAL, BegunAlready, Letter, Record, StopReason, StoreJournal
+from anima.agents import JOURNAL, BegunAlready, Letter, Record, Retention, StopReason, StoreJournal
 from anima.agents._records import ModelCalled, TurnBegan, TurnEnded
 from anima.store import open_store
 from tests.anima.journal.journals import InMemory, Kept, OnDisk, answered, began, called, ended, gave, one_turn
@@ -211,8 +211,10 @@ async def test_what_ended_long_ago_is_let_go_and_what_is_open_stays(tmp_path: Pa
             await journal.append(f"t{number}", [TurnBegan(task="x", conversation="main", agent="home/ada")])
             if number != 3:
                 await journal.append(f"t{number}", [TurnEnded(stop_reason=StopReason.END_TURN, text="")])
-        assert await journal.prune(1002.0, 1 << 30) == 2
+        assert await journal.prune(Retention(keep=2.0)) == 2
         assert await journal.turns("home/ada", "main") == ("t2", "t3", "t4")
         assert await journal.records("t0") == ()
-        assert await journal.prune(0.0, 1) == 1  # there is more than a byte: what has ended goes, up to what is open
+        assert (
+            await journal.prune(Retention(size=1)) == 1
+        )  # there is more than a byte: what has ended goes, up to what is open
         assert await journal.turns("home/ada", "main") == ("t3", "t4")
