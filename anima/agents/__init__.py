@@ -59,7 +59,7 @@ from ._records import (
     TurnEnded,
     Why,
 )
-from ._runs import Entry, Run, end_run, list_runs, read_run, retry_run
+from ._runs import Entry, Run, end_run, forget_run, list_runs, read_run, retry_run
 from ._spec import MEMORY_TOOLS, TALK_TOOLS, AgentSpec, MemorySpec, OnDoubt, TimerSpec
 from ._store_journal import JOURNAL, Retention, StoreJournal
 from ._talk import NobodyFound, tools_of
@@ -133,6 +133,7 @@ __all__ = [
     "Why",
     "agent_events",
     "end_run",
+    "forget_run",
     "journal_file",
     "list_runs",
     "new_id",

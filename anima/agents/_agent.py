@@ -98,7 +98,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             except (StoreError, MemoryFault) as error:
                 self._memory_trouble(f"it works without its memory until it is started again: {error}")
             else:
-                self._remembering = Remembering(memory, self.spec.memory, self._memory_trouble)
+                self._remembering = Remembering(memory, self.spec.memory, self.spec.redacted, self._memory_trouble)
                 await self._remembering.catch_up(journal, self.ref.path)
         names = ", ".join(capability.name for capability in self.spec.capabilities)
         about = {"name": self.spec.name, "description": self.spec.description, "can": names}

@@ -15,7 +15,7 @@ from ._records import Record
 
 
 class UnreadableRecord(Exception):
-    """A record in the journal is none that this program knows. It is left as it is."""
+    """A record in the journal is none that this program knows; the text says of which turn. It is left as it is."""
 
 
 def _converter() -> Converter:
@@ -36,10 +36,11 @@ class Codec:
         """One line of JSON. Half surrogate pairs, which models may send, survive as escapes."""
         return json.dumps(self._converter.unstructure(record, unstructure_as=Record), separators=(",", ":"))
 
-    def decode(self, text: str) -> Record:
+    def decode(self, text: str, turn: str) -> Record:
         """Raises `UnreadableRecord`."""
         try:
             record: Any = self._converter.structure(json.loads(text), Record)  # type: ignore[arg-type]
         except Exception as error:
-            raise UnreadableRecord(f"a record cannot be read: {text[:200]!r}") from error
+            hint = "`anima runs forget` takes the run out"
+            raise UnreadableRecord(f"a record of {turn} cannot be read: {text[:200]!r}; {hint}") from error
         return record  # type: ignore[no-any-return]

@@ -25,11 +25,17 @@ KEPT = 2000
 
 
 class Remembering:
-    """The memory of one agent, as its turns use it. `trouble` is told what went wrong."""
+    """The memory of one agent, as its turns use it. `trouble` is told what went wrong.
 
-    def __init__(self, memory: AgentMemory, spec: MemorySpec, trouble: Callable[[str], None]) -> None:
+    What is remembered by itself is `redacted`; what the agent chooses to remember is not.
+    """
+
+    def __init__(
+        self, memory: AgentMemory, spec: MemorySpec, redacted: Callable[[str], str], trouble: Callable[[str], None]
+    ) -> None:
         self._memory = memory
         self._spec = spec
+        self._redacted = redacted
         self._trouble = trouble
 
     def tools(self, turn: str, conversation: str) -> list[Tool]:
@@ -78,7 +84,7 @@ class Remembering:
         both.append(("answer", text, self._memory.agent, Source.MODEL))
         new = [
             NewMemory(
-                text[:KEPT],
+                self._redacted(text)[:KEPT],
                 source=source,
                 run=turn,
                 conversation=began.conversation,

@@ -53,7 +53,7 @@ async def read_run(store: Store, id: str) -> tuple[Entry, ...]:
         ).fetchall()
     )
     codec = Codec()
-    return tuple(Entry(time, codec.decode(body)) for time, body in rows)
+    return tuple(Entry(time, codec.decode(body, id)) for time, body in rows)
 
 
 async def retry_run(store: Store, id: str) -> None:
@@ -73,3 +73,11 @@ async def end_run(store: Store, id: str, now: float) -> None:
         )
 
     await store.write(write)
+
+
+async def forget_run(store: Store, id: str) -> None:
+    """Take a turn out of the journal for good, with all that it has come to; its conversation goes on without it.
+
+    What it has spent stays counted. The store has to be owned.
+    """
+    await store.write(lambda connection: connection.execute("DELETE FROM turns WHERE id = ?", (id,)).fetchall())

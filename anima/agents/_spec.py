@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from anima.hub import Capability
-from anima.llm import Finish, ModelSpec, Price, Usage, cost, price_of
+from anima.llm import Finish, ModelSpec, Price, Secret, Usage, cost, price_of, redacted
 from anima_supervisors import BadSpec
 from anima_tools import Toolbox, Workspace
 
@@ -20,6 +20,10 @@ from ._output import Output
 
 def _names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
+
+
+def _secrets(secrets: Iterable[Secret]) -> frozenset[Secret]:
+    return frozenset(secrets)
 
 
 #: The tools by which agents talk: they are the agent's own, made by `_talk`.
@@ -88,7 +92,8 @@ class AgentSpec:
     agents; `spawn_depth` how deep the agents may stand that it starts. `attempts`: so often work on one step of a turn
     begins, after crashes of the agent or the program, then the turn is put aside. `parallel_tools` run at once.
     `context_tokens`: a conversation is compacted when it is longer than half of this. `prices`, by the beginning of a
-    model's name, come before those that are known. Raises `BadSpec`.
+    model's name, come before those that are known. `secrets` are taken out of what is remembered by itself, and of what
+    people are shown. Raises `BadSpec`.
     """
 
     name: str
@@ -112,6 +117,7 @@ class AgentSpec:
     spawn_depth: int = 2
     attempts: int = 5
     memory: MemorySpec | None = None
+    secrets: frozenset[Secret] = attrs.field(default=frozenset(), converter=_secrets, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not self.name.strip():
@@ -136,6 +142,10 @@ class AgentSpec:
     def cost_of(self, usage: Usage) -> float | None:
         """What so many tokens of its model cost, in US dollars; None where the price is not known."""
         return cost(usage, price_of(self.model, self.prices))
+
+    def redacted(self, text: str) -> str:
+        """The text as people may see it: without its secrets, and without what looks like one."""
+        return redacted(text, (secret.reveal() for secret in self.secrets))
 
     @property
     def system(self) -> str:

@@ -160,7 +160,7 @@ class StoreJournal:
                 "SELECT body FROM records WHERE turn = (SELECT number FROM turns WHERE id = ?) ORDER BY number", (turn,)
             ).fetchall()
         )
-        return tuple(self._codec.decode(body) for (body,) in rows)
+        return tuple(self._codec.decode(body, turn) for (body,) in rows)
 
     async def turns(self, agent: str, conversation: str) -> tuple[str, ...]:
         rows = await self.store.read(

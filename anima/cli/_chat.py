@@ -25,12 +25,12 @@ from anima.observe import Log
 from anima.store import StoreError
 from anima_supervisors import Event, SupervisorError, describe, leaves
 
-from ._configs import complain, read_config
+from ._configs import agent_spec, read_config
 from ._memory import line as memory_line
 from ._printer import Printer, one_line
 from ._progress import Progress
 from ._runs import line as run_line
-from ._session import NoSuchAgent, Session, agent_path, open_session
+from ._session import Session, open_session
 from ._signals import INTERRUPTED
 
 T = TypeVar("T")
@@ -62,13 +62,9 @@ def chat(file: Path, agent: str | None, verbose: bool, sets: tuple[str, ...]) ->
     Exit status: 0 ended by you, 1 the agent is gone, 2 bad configuration.
     """
     config = read_config(file, sets)
-    if isinstance(config, Tree):
-        try:
-            agent_path(config, agent)
-        except NoSuchAgent as error:
-            complain(file, [error])
+    spec = agent_spec(file, config, agent)
     verbose = verbose or (isinstance(config, AgentFile) and config.verbose)
-    printer = Printer(stream=True, verbose=verbose)
+    printer = Printer(stream=True, verbose=verbose, redacted=spec.redacted)
     background = Background(config, agent, Log(sys.stderr, level="INFO" if verbose else "WARNING"))
     try:
         background.start()

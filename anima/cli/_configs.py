@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from anima.agents import AgentSpec
 from anima.config import AgentFile, ConfigError, Tree, load_config
 
 from ._signals import INTERRUPTED
@@ -34,3 +35,34 @@ def complain(file: Path, problems: Iterable[object]) -> NoReturn:
     for problem in problems:
         click.echo(f"  {problem}", err=True)
     sys.exit(BAD_CONFIGURATION)
+
+
+class NoSuchAgent(Exception):
+    """A tree has no agent of this name, or several; the text says which there are."""
+
+
+def agent_path(tree: Tree, agent: str | None) -> str:
+    """The path of the agent that is meant. Without a name it is the only one. Raises `NoSuchAgent`."""
+    paths = sorted(tree.agents)
+    known = ", ".join(paths) or "none"
+    if agent is None:
+        if len(paths) == 1:
+            return paths[0]
+        raise NoSuchAgent(f"say which agent is asked, by --agent NAME; there are: {known}")
+    found = [path for path in paths if path == agent or path.endswith(f"/{agent}")]
+    if len(found) != 1:
+        why = "there is no agent" if not found else "there are several agents"
+        raise NoSuchAgent(f"{why} {agent!r}; there are: {known}")
+    return found[0]
+
+
+def agent_spec(file: Path, config: AgentFile | Tree, agent: str | None) -> AgentSpec:
+    """What the agent that is meant is made of; the end of the program where none is."""
+    if isinstance(config, Tree):
+        try:
+            return config.agents[agent_path(config, agent)].spec
+        except NoSuchAgent as error:
+            complain(file, [error])
+    if agent is not None:
+        complain(file, ["--agent is for trees: this is the file of one agent"])
+    return config.spec

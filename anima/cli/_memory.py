@@ -5,20 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 import click
 import trio
 
-from anima.agents import AgentSpec
-from anima.config import Tree
 from anima.memory import AgentMemory, Memory, MemoryFault, Source, open_memory
 from anima.store import StoreError
 
-from ._configs import complain, read_config
+from ._configs import agent_spec, read_config
 from ._journals import fail
 from ._printer import one_line
-from ._session import NoSuchAgent, agent_path
 
 T = TypeVar("T")
 
@@ -33,15 +30,7 @@ def memory() -> None:
 
 def _with_memory(file: Path, agent: str | None, work: Callable[[AgentMemory], Awaitable[T]]) -> T:
     """Do something with the memory of an agent. Ends the program where that fails."""
-    config = read_config(file)
-    spec: AgentSpec
-    if isinstance(config, Tree):
-        try:
-            spec = config.agents[agent_path(config, agent)].spec
-        except NoSuchAgent as error:
-            complain(file, [error])
-    else:
-        spec = config.spec
+    spec = agent_spec(file, read_config(file), agent)
     if spec.memory is None or spec.memory.path is None:
         fail(
             f"{spec.name} has no memory that lasts: think.auto_memory, or the tool remember, and memory.backend say so"
@@ -141,12 +130,17 @@ def export(file: Path, agent: str | None) -> None:
 
 @memory.command("import")
 @_FILE
-@click.argument("lines", type=click.File(encoding="utf-8"), default="-", metavar="[FILE]")
+@click.argument("lines", type=click.File("rb"), default="-", metavar="[FILE]")
 @_AGENT
-def import_(file: Path, lines: TextIO, agent: str | None) -> None:
-    """Have it remember what `export` printed, from FILE or standard input."""
-    text = list(lines)
-    number = _with_memory(file, agent, lambda memory: memory.import_lines(text))
+def import_(file: Path, lines: BinaryIO, agent: str | None) -> None:
+    """Have it remember what `export` printed, from FILE or standard input; with a mistake in it nothing."""
+    try:
+        text = lines.read().decode("utf-8-sig")
+    except OSError as error:
+        fail(f"{lines.name} cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        fail(f"{lines.name} is not a text in UTF-8, at byte {error.start}; nothing was remembered")
+    number = _with_memory(file, agent, lambda memory: memory.import_lines(text.splitlines()))
     click.echo(f"remembered {number}", err=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from anima.agents import (
@@ -19,6 +20,7 @@ from anima.agents import (
     TurnEvent,
     TurnStarted,
 )
+from anima.llm import redacted
 
 #: Arguments and results are shown in one line of at most so many characters.
 SHOWN = 160
@@ -27,13 +29,15 @@ SHOWN = 160
 class Printer:
     """Prints the events of turns. Called in one thread at a time; blocks while the terminal is paused.
 
-    `stream`: the text is printed as it comes. `verbose`: so are steps, tools, tokens and costs.
+    `stream`: the text is printed as it comes. `verbose`: so are steps, tools, tokens and costs. What tools are given,
+    and give, is `redacted`.
     """
 
-    def __init__(self, *, stream: bool, verbose: bool) -> None:
+    def __init__(self, *, stream: bool, verbose: bool, redacted: Callable[[str], str] = redacted) -> None:
         self._out, self._err = sys.stdout, sys.stderr
         self._stream = stream
         self._verbose = verbose
+        self._redacted = redacted
         self._step_text = ""
         self._open_line = False
         #: what happened, a table for each step, for `--json`
@@ -69,10 +73,10 @@ class Printer:
             case ModelReplied():
                 self._replied(event)
             case ToolBegun(_, step, tool, arguments):
-                self._detail(f"step {step}: {tool} {one_line(arguments)}")
+                self._detail(f"step {step}: {tool} {one_line(self._redacted(arguments))}")
             case ToolDone(_, step, tool, failed, content, seconds):
                 word = "failed" if failed else "done"
-                self._detail(f"step {step}: {tool} {word} in {seconds:.2f} s: {one_line(content)}")
+                self._detail(f"step {step}: {tool} {word} in {seconds:.2f} s: {one_line(self._redacted(content))}")
                 self.steps.append({"step": step, "tool": tool, "failed": failed, "seconds": round(seconds, 3)})
             case _:
                 pass

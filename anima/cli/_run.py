@@ -18,11 +18,11 @@ from anima.observe import Log
 from anima.store import StoreError
 from anima_supervisors import Event, SupervisorError, describe, leaves
 
-from ._configs import BAD_CONFIGURATION, complain, read_config
+from ._configs import BAD_CONFIGURATION, agent_path, agent_spec, complain, read_config
 from ._journals import read_runs
 from ._printer import Printer, failure_object, result_object
 from ._progress import Progress
-from ._session import NoSuchAgent, Session, agent_path, open_session
+from ._session import Session, open_session
 from ._signals import INTERRUPTED, PARKED, Interrupts, leave
 
 ANSWERED, FAILED, AT_A_LIMIT = 0, 1, 3
@@ -70,19 +70,13 @@ def run(
     143 parked.
     """
     config = read_config(file, sets)
-    if isinstance(config, Tree):
-        try:
-            agent_path(config, agent)
-        except NoSuchAgent as error:
-            complain(file, [error])
-    elif agent is not None:
-        complain(file, ["--agent is for trees: this is the file of one agent"])
+    spec = agent_spec(file, config, agent)
     if (task is None) == (resume is None):
         complain(file, ["give either a TASK or --resume"])
     work = _alone(_task(task)) if task is not None else _unfinished(file, config, agent, resume or "")
     verbose = verbose or (isinstance(config, AgentFile) and config.verbose)
-    shaped = isinstance(config, AgentFile) and config.spec.output is not None  # only the last try is the answer
-    printer = Printer(stream=not (as_json or no_stream or shaped), verbose=verbose)
+    shaped = spec.output is not None  # only the last try is the answer
+    printer = Printer(stream=not (as_json or no_stream or shaped), verbose=verbose, redacted=spec.redacted)
     run = _Run(config, agent, work, printer, verbose)
     with contextlib.redirect_stdout(sys.stderr):  # what tools print is no part of the answer
         status = trio.run(run.main)

@@ -1,10 +1,10 @@
-"""`anima runs list|show|cancel CONFIG`."""
+"""`anima runs list|show|resume|cancel|forget CONFIG`."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,11 @@ from anima.agents import (
     TurnBegan,
     TurnEnded,
     end_run,
+    forget_run,
     read_run,
 )
+from anima.config import AgentFile, Tree
+from anima.llm import redacted
 
 from ._configs import read_config
 from ._journals import fail, find_run, in_journal, read_runs
@@ -66,47 +69,60 @@ def show(file: Path, id: str, as_json: bool) -> None:
     run = find_run(config, id)
     nothing: tuple[Entry, ...] = ()
     entries = in_journal(config, lambda store: read_run(store, run.id), nothing)
+    redacted = _redaction(config, run.agent)
     if as_json:
         for entry in entries:
             kind = type(entry.record).__name__
-            fields = attrs.asdict(entry.record, value_serializer=_plain)
+            fields = attrs.asdict(entry.record, value_serializer=lambda _, __, value: _plain(value, redacted))
             click.echo(json.dumps({"time": entry.time, "record": kind, **fields}))
         return
     click.echo(line(run))
-    for text in _steps(entries):
+    for text in _steps(entries, redacted):
         click.echo(text)
 
 
-def _plain(_: Any, __: Any, value: Any) -> Any:
-    return getattr(value, "value", value)
+def _redaction(config: AgentFile | Tree, agent: str) -> Callable[[str], str]:
+    """How an agent's secrets are taken out; of one that is started by another one, those of that one."""
+    if not isinstance(config, Tree):
+        return config.spec.redacted
+    starters = [path for path in config.agents if agent == path or agent.startswith(f"{path}/")]
+    return config.agents[starters[0]].spec.redacted if starters else redacted
 
 
-def _steps(entries: tuple[Entry, ...]) -> Iterator[str]:
+def _plain(value: Any, redacted: Callable[[str], str]) -> Any:
+    value = getattr(value, "value", value)
+    return redacted(value) if isinstance(value, str) else value
+
+
+def _steps(entries: tuple[Entry, ...], redacted: Callable[[str], str]) -> Iterator[str]:
+    def shown(text: str) -> str:
+        return one_line(redacted(text))
+
     for entry in entries:
         at = _when(entry.time)
         match entry.record:
             case TurnBegan(task=task):
-                yield f"{at}       task: {one_line(task)}"
+                yield f"{at}       task: {shown(task)}"
             case ModelCalled(step=step, told=told):
-                news = "; ".join(f"{one.why.value}: {one_line(one.text)}" for one in told if one.why.value != "task")
+                news = "; ".join(f"{one.why.value}: {shown(one.text)}" for one in told if one.why.value != "task")
                 yield f"{at}  {step:>3}  the model is asked{f' ({news})' if news else ''}"
             case ModelAnswered(step=step, message=message, finish=finish, cost=cost):
                 usage = finish.usage
                 price = "" if cost is None else f", ${cost:.4f}"
-                calls = "".join(f" [{call.name} {one_line(call.arguments)}]" for call in message.calls)
+                calls = "".join(f" [{call.name} {shown(call.arguments)}]" for call in message.calls)
                 tokens = f"{usage.input_tokens} + {usage.output_tokens} tokens{price}"
-                yield f"{at}  {step:>3}  it says: {one_line(message.text)}{calls} ({tokens})"
+                yield f"{at}  {step:>3}  it says: {shown(message.text)}{calls} ({tokens})"
             case ModelFailed(step=step, text=text):
-                yield f"{at}  {step:>3}  it could not answer: {one_line(text)}"
+                yield f"{at}  {step:>3}  it could not answer: {shown(text)}"
             case ToolCalled(step=step, tool=tool, effect=effect):
                 yield f"{at}  {step:>3}  {tool} is run ({effect.value})"
             case ToolAnswered(step=step, result=result):
                 word = "failed" if result.failed else "gave"
-                yield f"{at}  {step:>3}  {result.name} {word}: {one_line(result.content)}"
+                yield f"{at}  {step:>3}  {result.name} {word}: {shown(result.content)}"
             case Compacted(step=step, messages=messages):
                 yield f"{at}  {step:>3}  the first {messages} messages before were summarized"
             case TurnEnded(stop_reason=reason, text=text):
-                yield f"{at}       ended with {reason.value}: {one_line(text)}"
+                yield f"{at}       ended with {reason.value}: {shown(text)}"
 
 
 def _when(seconds: float) -> str:
@@ -124,6 +140,20 @@ def cancel(file: Path, id: str) -> None:
         fail(f"run {run.id} has ended already, with {run.stop_reason}")
     in_journal(config, lambda store: end_run(store, run.id, time.time()), None, owner="anima runs cancel")
     click.echo(f"run {run.id} is cancelled", err=True)
+
+
+@runs.command()
+@FILE
+@ID
+def forget(file: Path, id: str) -> None:
+    """Take a run out of the journal for good: one that cannot be read, or that nobody is to read.
+
+    Its conversation goes on without it. What it has written into memory stays: see `anima memory undo`.
+    """
+    config = read_config(file)
+    run = find_run(config, id)
+    in_journal(config, lambda store: forget_run(store, run.id), None, owner="anima runs forget")
+    click.echo(f"run {run.id} is forgotten", err=True)
 
 
 @runs.command(context_settings={"ignore_unknown_options": True})

@@ -13,6 +13,8 @@ from anima.agents import TURN_EVENTS, Agent, AgentSpec, Answer, Home, Task, Turn
 from anima.config import AgentFile, Tree
 from anima_supervisors import Event
 
+from ._configs import agent_path
+
 #: So many events of a turn may wait for a slow terminal; beyond that some are not shown.
 WAITING_EVENTS = 100_000
 #: After so many seconds a task that holds up the loop is named.
@@ -115,22 +117,3 @@ def _alive(ref: ActorRef[Task]) -> ActorRef[Task]:
     if ref.ended:
         raise ActorStopped(ref.path, f"there is no agent at {ref.path} any more")
     return ref
-
-
-class NoSuchAgent(Exception):
-    """A tree has no agent of this name, or several; the text says which there are."""
-
-
-def agent_path(tree: Tree, agent: str | None) -> str:
-    """The path of the agent that is meant. Without a name it is the only one. Raises `NoSuchAgent`."""
-    paths = sorted(tree.agents)
-    known = ", ".join(paths) or "none"
-    if agent is None:
-        if len(paths) == 1:
-            return paths[0]
-        raise NoSuchAgent(f"say which agent is asked, by --agent NAME; there are: {known}")
-    found = [path for path in paths if path == agent or path.endswith(f"/{agent}")]
-    if len(found) != 1:
-        why = "there is no agent" if not found else "there are several agents"
-        raise NoSuchAgent(f"{why} {agent!r}; there are: {known}")
-    return found[0]

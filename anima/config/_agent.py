@@ -117,7 +117,7 @@ class _Build:
         root = self._folder / table.tools.root
         workspace = build_workspace(table.tools, root, home / "outputs", self._environ, secrets, say)
         subscribe = tuple(self._subscribe(table))
-        spec = attrs.evolve(self._spec(table, model, tools), workspace=workspace)
+        spec = attrs.evolve(self._spec(table, model, tools), workspace=workspace, secrets=secrets.all)
         self._note_what_has_no_effect(table)
         if say.problems:
             return None

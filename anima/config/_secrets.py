@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from anima.llm import PROVIDERS
+from anima.llm import PROVIDERS, SHORTEST, Secret
 
 from ._findings import Findings
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 REFERENCE = re.compile(rf"\$\{{({NAME.pattern})\}}")
-#: What stands in the place of a secret.
-HIDDEN = "***"
 
 
 class Secrets:
@@ -29,6 +27,12 @@ class Secrets:
         """The variables that hold secrets: those that were referred to, the providers', and those of the same value."""
         same = {name for name, value in self._environ.items() if value and value in self._texts}
         return frozenset(self._named | same)
+
+    @property
+    def all(self) -> Iterator[Secret]:
+        """Those that are long enough to be no word that may stand anywhere."""
+        values = self._texts | {self._environ.get(name, "") for name in self._named}
+        return (Secret(text) for text in values if len(text) >= SHORTEST)
 
     def get(self, name: str) -> str | None:
         """The value of a variable; None if it is not set, or empty."""

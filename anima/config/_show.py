@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from anima.llm import PROVIDERS
+from anima.llm import HIDDEN, PROVIDERS
 
 from ._agent_tables import AgentFileTable
 from ._layers import Layered
 from ._model import BuiltModel
 from ._schema import setting_paths
-from ._secrets import HIDDEN
 from ._toml import as_toml
 
 

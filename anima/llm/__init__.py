@@ -52,6 +52,7 @@ from ._messages import (
 from ._models import PROVIDERS, Models, Provider, complete, open_models
 from ._openai import OpenAIModel
 from ._prices import FREE, PRICES, Price, cost, price_of
+from ._redaction import HIDDEN, SHORTEST, redacted
 from ._replay import RecordingModel, ReplayModel
 from ._request import (
     Finish,
@@ -75,9 +76,11 @@ from ._structured import StructuredTools
 
 __all__ = [
     "FREE",
+    "HIDDEN",
     "NO_RESULT",
     "PRICES",
     "PROVIDERS",
+    "SHORTEST",
     "AnthropicModel",
     "Assembly",
     "AssistantMessage",
@@ -141,4 +144,5 @@ __all__ = [
     "open_client",
     "open_models",
     "price_of",
+    "redacted",
 ]

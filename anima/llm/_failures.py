@@ -18,11 +18,11 @@ from ._errors import (
     RateLimited,
     ServerFailed,
 )
+from ._redaction import redacted
 
 #: So much of what a server says is shown.
 SHOWN = 300
 
-_LIKE_A_KEY = re.compile(r"\b(?:sk-[\w*.-]{6,}|Bearer [\w*.-]{16,})")
 _TOO_LONG = re.compile(
     r"context[ _-]?(?:length|window|size|limit)|maximum context|prompt is too long|input is too long|"
     r"too many input tokens|request_too_large",
@@ -41,16 +41,10 @@ _REQUEST = frozenset({"invalid_request_error", "not_found_error", "model_not_fou
 def one_line(text: str, secrets: Iterable[str] = ()) -> str:
     """What came, for people: one line, bounded, without any of `secrets` or what looks like a key."""
     secrets = tuple(secrets)
-    text = _without(secrets, text)[: 16 * SHOWN]
+    text = redacted(text, secrets)[: 16 * SHOWN]
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    text = _LIKE_A_KEY.sub("***", _without(secrets, text))
+    text = redacted(text, secrets)  # once more: what was no character of it is gone
     return text if len(text) <= SHOWN else text[:SHOWN] + "..."
-
-
-def _without(secrets: tuple[str, ...], text: str) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return text
 
 
 def refusal(

@@ -12,10 +12,8 @@ import attrs
 from anima_supervisors import BadSpec
 
 from ._errors import BadKey, BadRequest
+from ._redaction import SHORTEST
 from ._spec import ModelSpec, Secret, Timeouts
-
-#: What is shorter is no secret, but a word that may stand anywhere.
-_SHORTEST_SECRET = 6
 
 
 @attrs.frozen
@@ -66,7 +64,7 @@ class Post:
         """What no error may show: the key, what the user's own headers hold, and what the URL hides."""
         key = () if self.key is None else (self.key.reveal(), self.key.reveal().strip())
         own = (part for value in self.headers.values() for part in (value, value.partition(" ")[2]))
-        found = {secret for secret in (*key, *own, *self.endpoint.secrets) if len(secret) >= _SHORTEST_SECRET}
+        found = {secret for secret in (*key, *own, *self.endpoint.secrets) if len(secret) >= SHORTEST}
         return tuple(sorted(found, key=len, reverse=True))
 
     def all_headers(self) -> dict[str, str]:

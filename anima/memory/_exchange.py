@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime
 from typing import Any
@@ -39,10 +40,10 @@ def to_line(memory: Memory) -> str:
 
 
 def from_line(line: str, number: int) -> NewMemory:
-    """What a line means. Raises `BadMemory` with its number and what is wrong with it."""
+    """What a line means: the same line again is no other memory. Raises `BadMemory` with its number."""
     try:
         found = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadMemory(f"line {number} is no JSON: {error}") from None
     if not isinstance(found, dict):
         raise BadMemory(f"line {number} is no object")
@@ -50,7 +51,9 @@ def from_line(line: str, number: int) -> NewMemory:
     if unknown:
         raise BadMemory(f"line {number}: there is no field {unknown[0]!r}; a memory has {', '.join(sorted(_FIELDS))}")
     try:
-        return NewMemory(**{name: _value(name, value) for name, value in found.items() if name in _FIELDS})
+        values = {name: _value(name, value) for name, value in found.items() if name in _FIELDS}
+        again = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:32]
+        return NewMemory(**values, once=f"line-{again}")
     except (TypeError, ValueError) as error:
         raise BadMemory(f"line {number}: {error}") from None
 

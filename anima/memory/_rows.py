@@ -47,7 +47,10 @@ def utc(at: datetime | None) -> datetime | None:
         return None
     if at.tzinfo is None:
         raise BadMemory(f"a time needs its zone, {at.isoformat()} has none: datetime(..., tzinfo=UTC)")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise BadMemory(f"{at.isoformat()} is in no year that there is in UTC") from None
 
 
 def _text(_: NewMemory, __: attrs.Attribute[str], text: str) -> None:

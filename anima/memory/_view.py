@@ -243,7 +243,7 @@ class AgentMemory:
             last = page[-1].id
 
     async def import_lines(self, lines: Iterable[str]) -> int:
-        """Remember what `export_lines` gave, as this agent's; how many lines. Duplicates are counted, as always.
+        """Remember what `export_lines` gave, as this agent's; how many lines. The same line again changes nothing.
 
         Raises `BadMemory`, with the number of the line, before anything is written.
         """

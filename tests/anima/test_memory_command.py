@@ -1,9 +1,11 @@
-"""`anima memory` and `anima backup`, as their users run them."""
+"""`anima memory`, as its users run it."""
 
 from __future__ import annotations
 
-import zipfile
+import re
 from pathlib import Path
+
+import pytest
 
 from tests.anima.commands import SCRIPTED, anima, write
 
@@ -57,20 +59,30 @@ def test_an_agent_without_a_lasting_memory_is_told_how_to_get_one(tmp_path: Path
     assert "think.auto_memory" in ran.stderr
 
 
-def test_a_backup_holds_the_journal_and_the_memories_and_overwrites_nothing(tmp_path: Path) -> None:
+MISTAKES = {
+    "bytes that are no text": (b'{"text": "caf\xe9"}', "not a text in UTF-8, at byte 13"),
+    "a time that no zone saves": (b'{"text": "x", "at": "9999-12-31T23:59:59-14:00"}', "line 1: .*no year"),
+    "a bottomless line": (b"[" * 100_000, "line 1 is no JSON"),
+    "a line that is none": (b'{"text": "x"}\n{"text": ', "line 2 is no JSON"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_cannot_be_imported_is_told_with_its_place_and_nothing_is_remembered(tmp_path: Path, name: str) -> None:
+    content, said = MISTAKES[name]
     write(tmp_path, agent_toml=AGENT, script_toml=SCRIPT)
-    assert anima(tmp_path, "backup", "agent.toml", "copy.zip").returncode == 1
-    anima(tmp_path, "run", "agent.toml", "Paint the fence.")
-    made = anima(tmp_path, "backup", "agent.toml", "copy.zip")
-    assert made.returncode == 0, made.stderr
-    assert anima(tmp_path, "backup", "agent.toml", "copy.zip").returncode == 1
-    other = tmp_path / "other"
-    write_to = other / ".anima"
-    write_to.mkdir(parents=True)
-    write(other, agent_toml=AGENT, script_toml=SCRIPT)
-    zipfile.ZipFile(tmp_path / "copy.zip").extractall(write_to)
-    assert "end_turn" in anima(other, "runs", "list", "agent.toml").stdout
-    assert "green" in anima(other, "memory", "list", "agent.toml").stdout
+    (tmp_path / "lines").write_bytes(content)
+    ran = anima(tmp_path, "memory", "import", "agent.toml", "lines")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert re.fullmatch(f"anima: .*{said}.*\n", ran.stderr), ran.stderr
+    assert anima(tmp_path, "memory", "list", "agent.toml").stdout == ""
+
+
+def test_what_is_imported_twice_is_remembered_once(tmp_path: Path) -> None:
+    write(tmp_path, agent_toml=AGENT, script_toml=SCRIPT)
+    for _ in range(2):
+        anima(tmp_path, "memory", "import", "agent.toml", stdin='{"text": "It rains."}\n')
+    assert "remembered 1 times" in anima(tmp_path, "memory", "show", "agent.toml", "1").stderr
 
 
 def test_chat_shows_what_it_remembers_and_what_it_has_done(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from anima.agents import (
     TurnEnded,
     open_home,
 )
-from anima.llm import ModelRequest
+from anima.llm import ModelRequest, Secret
 from anima.memory import open_memory
 from anima.store import open_store
 from anima.testing import Answer, Call, ScriptedModel, scripted_home
@@ -62,6 +62,20 @@ async def test_what_it_chose_to_remember_bears_the_run_and_can_be_taken_back(tmp
         assert note.run
         await ada.undo(note.run)
         assert await ada.get("cat") is None
+
+
+async def test_secrets_are_not_remembered_by_themselves(tmp_path: Path) -> None:
+    file = tmp_path / "ada.memory"
+    model = ScriptedModel(["I shall use hunter22."])
+    async with open_home() as opened, open_system() as system:
+        home = Home(scripted_home(model).models, memories=opened._memories)
+        secretive = spec(memory=MemorySpec(path=file, auto=True), secrets={Secret("hunter22")})
+        ada = await system.spawn("ada", Agent, secretive, home)
+        await ada.ask(Task("My key is sk-abcdef123456."))
+    assert "sk-abcdef123456" in str(model.requests[0].messages)  # the model itself is told all
+    async with open_memory(file) as memories:
+        texts = [one.text for one in await memories.of("ada").entries()]
+    assert texts == ["I shall use ***.", "My key is ***"]
 
 
 async def test_without_auto_memory_nothing_is_told_and_nothing_is_kept_by_itself(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ records = st.one_of([st.builds(kind, seconds=numbers, **fields) for kind, fields
 @given(records)
 def test_every_record_comes_back_as_it_was(record: Record) -> None:
     text = CODEC.encode(record)
-    assert CODEC.decode(text) == record
+    assert CODEC.decode(text, "t1") == record
     assert "\n" not in text
     text.encode()  # a database takes it
 
@@ -90,14 +90,14 @@ def test_a_record_with_an_unknown_key_is_not_read(record: Record, data: st.DataO
     found = json.loads(CODEC.encode(record))
     found[data.draw(st.sampled_from(["newer", "stepp", ""]))] = 1
     with pytest.raises(UnreadableRecord, match="cannot be read"):
-        CODEC.decode(json.dumps(found))
+        CODEC.decode(json.dumps(found), "t1")
 
 
 @given(record=records, end=st.integers(0, 200))
 def test_a_record_that_was_cut_is_not_read(record: Record, end: int) -> None:
     text = CODEC.encode(record)
     with pytest.raises(UnreadableRecord):
-        CODEC.decode(text[: min(end, len(text) - 1)])
+        CODEC.decode(text[: min(end, len(text) - 1)], "t1")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_record_that_was_cut_is_not_read(record: Record, end: int) -> None:
 )
 def test_what_is_no_record_is_told_with_its_beginning(text: str) -> None:
     with pytest.raises(UnreadableRecord) as caught:
-        CODEC.decode(text)
+        CODEC.decode(text, "t1")
     assert repr(text[:200]) in str(caught.value)
 
 
@@ -115,4 +115,4 @@ def test_what_is_no_record_is_told_with_its_beginning(text: str) -> None:
 )
 def test_whatever_stands_there_it_is_a_record_or_unreadable(found: Any) -> None:
     with pytest.raises(UnreadableRecord):
-        CODEC.decode(json.dumps(found))
+        CODEC.decode(json.dumps(found), "t1")

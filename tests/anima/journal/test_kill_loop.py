@@ -174,7 +174,7 @@ class Round:
                 "SELECT t.id, r.number, r.body FROM records r JOIN turns t ON t.number = r.turn ORDER BY t.id, r.number"
             )
             for turn, number, body in rows:
-                turns[turn].append(CODEC.decode(body))
+                turns[turn].append(CODEC.decode(body, turn))
                 assert number == len(turns[turn]), f"a record of {turn} is missing"
         return dict(turns), states
 
