@@ -5,69 +5,15 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
-from anima.config import ConfigError, load_agent, load_config
 from anima.config._agent_tables import AgentFileTable
-from anima.config._schema import kind_of, setting_paths
-from tests.anima.agent_files import LEAST, folder, load, problems, write
-from tests.anima.test_tree import document
+from anima.config._schema import kind_of
+from tests.anima.agent_files import LEAST, folder, problems
+from tests.anima.agent_mistakes import agent, beside, llm
 
-__all__ = ["folder"]
-
-OWN = """
-import attrs
-from anima_tools import tool
-
-@tool
-def weather(city: str) -> str:
-    "Say what the weather is."
-    return city
-
-@tool(name="ask_agent")
-def ask(city: str) -> str:
-    "Ask."
-    return city
-
-@tool(name="add")
-def other_add(city: str) -> str:
-    "Add."
-    return city
-
-def plain(): ...
-
-class Shapeless:
-    def __init__(self, socket: "Nowhere"): ...
-
-@attrs.frozen
-class Report:
-    title: str
-
-number = 5
-"""
-
-
-@pytest.fixture
-def beside(folder: Path) -> Path:
-    write(folder, OWN, "own.py")
-    write(folder, "raise RuntimeError('half a module')\n", "broken.py")
-    write(folder, "raise SystemExit(3)\n", "leaving.py")
-    write(folder, " \n", "empty.md")
-    write(folder, 'answers = [{ sya = "hello" }]\n', "wrong.toml")
-    (folder / "latin.md").write_bytes("caf\xe9".encode("latin-1"))
-    return folder
-
-
-def agent(more: str) -> str:
-    return f'[agent]\nname = "ada"\n{more}\n[llm]\nprovider = "local"\n'
-
-
-def llm(more: str, provider: str = "local") -> str:
-    return f'[agent]\nname = "ada"\n[llm]\nprovider = "{provider}"\n{more}\n'
+__all__ = ["beside", "folder"]
 
 
 def section(name: str, more: str) -> str:
@@ -313,137 +259,6 @@ def test_all_mistakes_are_told_at_once_those_of_values_beside_those_of_their_com
         "tools.enabled[0]",
         "tools.enabled[1]",
     ]
-
-
-def test_a_persona_that_cannot_be_read_is_told_with_its_reason(beside: Path) -> None:
-    for file, reason in [
-        ("ada.md", "cannot be read: No such file or directory"),
-        (".", "cannot be read: Is a directory"),
-        ("latin.md", "is not a text in UTF-8"),
-        ("empty.md", "is empty"),
-    ]:
-        assert problems(beside, agent(f'persona = "{file}"')) == [f"agent.persona: {beside / file} {reason}"]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (None, "cannot be read: No such file or directory"),
-        (b"\xff\xfe", "is not a text in UTF-8"),
-        (b"[agent", "is not valid TOML"),
-        (b"a = " + b"[" * 10_000, "is not valid TOML"),
-        (b"version = 1\nroot = 'home'\n[supervisors.home]\n", "describes a tree, not an agent"),
-    ],
-)
-def test_a_file_that_is_none_is_told(folder: Path, content: bytes | None, said: str) -> None:
-    file = folder / "agent.toml"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(ConfigError) as caught:
-        load_agent(file, environ={})
-    assert str(caught.value).startswith(f"{file}: {said}")
-
-
-def test_a_folder_is_no_file(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
-        load_agent(folder, environ={})
-
-
-def test_an_error_names_the_file_and_the_one_that_it_refers_to(beside: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load(beside, llm('file = "wrong.toml"\nmax_tokens = 0', "scripted"))
-    first, *others = str(caught.value).splitlines()
-    assert first == f"{beside / 'agent.toml'}: llm.max_tokens: must be a whole number, 1 or more, not 0"
-    assert all(line.startswith(f"{beside / 'wrong.toml'}: answers[0]") for line in others)
-
-
-# Whatever stands in a file
-
-_SCALARS = (
-    st.none().map(lambda _: "x")
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=8)
-    | st.sampled_from(["5s", "local", "scripted", "openai", "${A}", "add", "own:x", ".", "\0", "a..b"])
-)
-_VALUES = st.recursive(
-    _SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(min_size=1, max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-_PATHS = st.sampled_from([(), *setting_paths(), *[path[:1] for path in setting_paths()], ("llm", "timeouts")])
-
-
-def _put(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    for name in path[:-1]:
-        inner = data.setdefault(name, {})
-        if not isinstance(inner, dict):
-            return
-        data = inner
-    if path:
-        data[path[-1]] = value
-    elif isinstance(value, dict):
-        data.update(value)
-
-
-_QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@_QUIET
-@given(changes=st.lists(st.tuples(_PATHS, _VALUES), max_size=6))
-@example(changes=[(("llm", "provider"), "scripted"), (("llm", "file"), "\0")])
-@example(changes=[(("llm", "file"), "x" * 5000), (("llm", "provider"), "replay")])
-@example(changes=[(("agent", "persona"), "x" * 5000), (("tools", "root"), "x" * 5000)])
-@example(changes=[(("home",), "x" * 5000)])
-def test_whatever_stands_in_a_file_is_an_agent_or_an_error(folder: Path, changes: list[Any]) -> None:
-    data: dict[str, Any] = {"agent": {"name": "ada"}, "llm": {"provider": "local"}}
-    for path, value in changes:
-        _put(data, path, value)
-    file = write(folder, document(data))
-    try:
-        agent = load_config(file, environ={})
-    except ConfigError as error:
-        assert error.problems
-        assert all(str(problem) for problem in error.problems)
-    else:
-        assert repr(agent)
-
-
-@_QUIET
-@given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-@example(content=b"a" + b".a" * 3000 + b" = 1")
-@example(content=b"llm.headers" + b".a" * 3000 + b" = 1")
-@example(content=b"llm.provider" + b".a" * 3000 + b" = 1")
-@example(content=b"agent.capabilities = [{ name = 'a', attributes" + b".a" * 3000 + b" = 1 }]")
-def test_whatever_a_file_is_made_of_it_is_no_agent_without_a_reason(folder: Path, content: bytes) -> None:
-    file = folder / "agent.toml"
-    file.write_bytes(content)
-    with pytest.raises(ConfigError) as caught:
-        load_config(file, environ={})
-    assert caught.value.problems
-
-
-@_QUIET
-@given(
-    sets=st.lists(
-        st.text(max_size=20)
-        | st.builds("{}={}".format, st.sampled_from([".".join(path) for path in setting_paths()]), st.text(max_size=9)),
-        max_size=4,
-    ),
-    environ=st.dictionaries(
-        st.sampled_from(["ANIMA_" + "_".join(path).upper() for path in setting_paths()]),
-        st.text(max_size=9),
-        max_size=4,
-    ),
-)
-@example(sets=["a" + ".a" * 3000 + "=1", "llm.headers" + ".a" * 3000 + "=1"], environ={})
-def test_whatever_is_set_is_taken_or_an_error(folder: Path, sets: list[str], environ: dict[str, str]) -> None:
-    file = write(folder, LEAST)
-    try:
-        load_agent(file, sets=sets, environ=environ)
-    except ConfigError as error:
-        assert error.problems
 
 
 def test_what_the_tables_say_about_a_key_is_found_by_its_path() -> None:

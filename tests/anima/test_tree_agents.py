@@ -21,7 +21,7 @@ from anima.llm import Secret
 from anima_supervisors import After, ChildStartFailed, Inline, Kill, Restart, SupervisorSpec
 from anima_supervisors.testing import EventLog, kill
 from tests.anima.agent_files import folder, write
-from tests.anima.test_tree import toml
+from tests.anima.tree_files import toml
 
 __all__ = ["folder"]
 
