@@ -1,54 +1,27 @@
-"""Chat completions without a network: what is sent, and what the chunks of a stream mean."""
+"""Chat completions without a network: what the chunks of a stream mean."""
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from itertools import pairwise
 from typing import Any
 
-import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from anima.llm import (
     Assembly,
-    AssistantMessage,
     BrokenStream,
     FinishReason,
     ModelAnswer,
-    ModelError,
-    ModelEvent,
-    ModelRequest,
-    ModelSpec,
-    OutputSchema,
     RateLimited,
-    Reasoning,
     ReasoningDelta,
     ServerFailed,
-    Text,
     TextDelta,
-    ToolChoice,
-    ToolMessage,
-    ToolSpec,
     Usage,
-    UserMessage,
 )
-from anima.llm._openai import ChatParser, encode
-from anima.llm._sse import ServerEvent, SseParser
-from anima_tools import ToolCall, ToolResult
+from anima.llm._openai import ChatParser
+from anima_tools import ToolCall
+from tests.anima.llm.chat_completions import fed, streamed
 from tests.servers import answers
 from tests.servers.answers import Answer
-
-SPEC = ModelSpec(provider="openai", model="m")
-OPENAI = "api.openai.com"
-TOOL = ToolSpec("add", "Adds.", {"type": "object", "properties": {"a": {"type": "number"}}})
-
-
-def body(spec: ModelSpec = SPEC, host: str = "localhost", **request: Any) -> dict[str, Any]:
-    request.setdefault("messages", [UserMessage("hi")])
-    return encode(ModelRequest(**request), spec, host)
 
 
 def chunk(delta: object = None, reason: str | None = None, **more: object) -> dict[str, Any]:
@@ -64,15 +37,6 @@ def call(
     return {"tool_calls": [piece]}
 
 
-def fed(*chunks: object) -> tuple[list[ModelEvent], ChatParser]:
-    parser = ChatParser("openai:m", "openai")
-    events: list[ModelEvent] = []
-    for found in chunks:
-        data = found if isinstance(found, str) else json.dumps(found)
-        events += parser.feed(ServerEvent(data))
-    return events, parser
-
-
 def answer(*chunks: object) -> ModelAnswer:
     events, parser = fed(*chunks)
     assembly = Assembly()
@@ -86,97 +50,6 @@ def answer(*chunks: object) -> ModelAnswer:
 def calls(*chunks: object) -> list[tuple[str, str, str]]:
     found = answer(*chunks, chunk(reason="tool_calls"))
     return [(call.id, call.name, call.arguments) for call in found.message.calls]
-
-
-# What is sent
-
-
-def test_a_conversation_is_sent_message_by_message() -> None:
-    found = body(
-        system="Be kind.",
-        messages=[
-            UserMessage("1 + 2?"),
-            AssistantMessage(
-                [Reasoning("hm"), Text("Wait."), ToolCall("c1", "add", '{"a": 1}'), ToolCall("c2", "add", "")]
-            ),
-            ToolMessage([ToolResult("c1", "add", "3"), ToolResult("c2", "add", "no a", failed=True)]),
-            AssistantMessage([Text("It is 3.")]),
-        ],
-    )
-    assert found["messages"] == [
-        {"role": "system", "content": "Be kind."},
-        {"role": "user", "content": "1 + 2?"},
-        {
-            "role": "assistant",
-            "content": "Wait.",
-            "tool_calls": [
-                {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}},
-                {"id": "c2", "type": "function", "function": {"name": "add", "arguments": "{}"}},
-            ],
-        },
-        {"role": "tool", "tool_call_id": "c1", "content": "3"},
-        {"role": "tool", "tool_call_id": "c2", "content": "ERROR: no a"},
-        {"role": "assistant", "content": "It is 3."},
-    ]
-    assert found["model"] == "m"
-    assert found["stream"] is True
-    assert found["stream_options"] == {"include_usage": True}
-    assert set(found) == {"model", "messages", "stream", "stream_options"}
-
-
-def test_a_call_whose_arguments_are_no_object_is_sent_as_one_that_says_so() -> None:
-    message = AssistantMessage([ToolCall("c", "add", '{"a": '), ToolCall("d", "add", "[1]")])
-    sent = [call["function"]["arguments"] for call in body(messages=[message])["messages"][0]["tool_calls"]]
-    assert [json.loads(text) for text in sent] == [{"INVALID_JSON": '{"a": '}, {"INVALID_JSON": "[1]"}]
-
-
-@pytest.mark.parametrize(
-    ("choice", "sent"), [(ToolChoice.AUTO, None), (ToolChoice.NONE, "none"), (ToolChoice.REQUIRED, "required")]
-)
-def test_tools_are_sent_with_their_choice(choice: ToolChoice, sent: str | None) -> None:
-    found = body(tools=[TOOL], tool_choice=choice)
-    function = {"name": "add", "description": "Adds.", "parameters": dict(TOOL.input_schema)}
-    assert found["tools"] == [{"type": "function", "function": function}]
-    assert found.get("tool_choice") == sent
-    assert "tool_choice" not in body(tool_choice=choice)
-
-
-def test_the_longest_answer_has_another_name_at_openai() -> None:
-    assert body(max_tokens=7)["max_tokens"] == 7
-    assert body(max_tokens=7, host=OPENAI)["max_completion_tokens"] == 7
-    assert "max_tokens" not in body(max_tokens=7, host=OPENAI)
-
-
-def test_the_request_goes_before_the_spec() -> None:
-    spec = ModelSpec(provider="openai", model="m", max_tokens=5, temperature=0.5)
-    assert (body(spec)["max_tokens"], body(spec)["temperature"]) == (5, 0.5)
-    found = body(spec, max_tokens=6, temperature=0.0)
-    assert (found["max_tokens"], found["temperature"]) == (6, 0.0)
-
-
-@pytest.mark.parametrize(("closed", "strict"), [(False, True), (True, False)])
-def test_an_output_schema_is_strict_where_it_can_be(closed: bool, strict: bool) -> None:
-    schema = {"type": "object", "properties": {"x": {}}, "required": ["x"], "additionalProperties": closed}
-    found = body(output=OutputSchema("my answer!", schema))["response_format"]
-    assert found == {"type": "json_schema", "json_schema": {"name": "my_answer_", "schema": schema, "strict": strict}}
-
-
-@pytest.mark.parametrize("host", ["api.deepseek.com", "api.moonshot.ai"])
-def test_reasoning_goes_back_with_calls_to_those_who_demand_it(host: str) -> None:
-    messages = [
-        AssistantMessage([Reasoning("a"), Text("x")]),
-        AssistantMessage([Reasoning("b"), ToolCall("c", "add", "{}")]),
-        AssistantMessage([ToolCall("c", "add", "{}")]),
-    ]
-    sent = body(messages=messages, host=host)["messages"]
-    assert [message.get("reasoning_content") for message in sent] == [None, "b", ""]
-    assert not any("reasoning_content" in message for message in body(messages=messages)["messages"])
-    assert not any(
-        "reasoning_content" in message for message in body(messages=messages, host="notdeepseek.com")["messages"]
-    )
-
-
-# What comes
 
 
 def test_text_comes_piece_by_piece_and_usage_after_the_reason() -> None:
@@ -369,70 +242,3 @@ def test_a_whole_answer_is_as_good_as_a_stream() -> None:
 def test_json_that_is_no_answer_is_refused(found: object) -> None:
     with pytest.raises(ServerFailed):
         list(ChatParser("m", "openai").feed_whole(found))
-
-
-def streamed(*pieces: bytes) -> ModelAnswer | None:
-    sse, parser, assembly = SseParser(), ChatParser("m", "openai"), Assembly()
-    for piece in pieces:
-        for event in sse.feed(piece):
-            for found in parser.feed(event):
-                assembly.feed(found)
-    assembly.feed(parser.finish())
-    return assembly.answer()
-
-
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
-)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-CALLS = st.builds(
-    ToolCall,
-    st.just(""),
-    st.from_regex(r"[a-z_]{1,8}", fullmatch=True),
-    st.dictionaries(TEXTS, TEXTS | st.integers(), max_size=3).map(json.dumps),
-)
-SCRIPTS = st.builds(Answer, text=TEXTS, reasoning=TEXTS, calls=st.lists(CALLS, max_size=3))
-
-
-@given(SCRIPTS, st.lists(st.integers(0, 5000), max_size=8))
-def test_what_a_server_says_comes_out_however_it_is_cut(script: Answer, places: list[int]) -> None:
-    data = b"".join(answers.chat_events(script, 1))
-    edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    found = streamed(*(data[start:end] for start, end in pairwise(edges)))
-    assert found is not None
-    assert found.message.text == script.text
-    assert "".join(part.text for part in found.message.parts if isinstance(part, Reasoning)) == script.reasoning
-    assert [(c.name, c.arguments) for c in found.message.calls] == [(c.name, c.arguments) for c in script.calls]
-
-
-@given(SCRIPTS)
-def test_what_came_can_be_sent_back(script: Answer) -> None:
-    found = streamed(b"".join(answers.chat_events(script, 1)))
-    assert found is not None
-    sent = body(messages=[found.message])["messages"]
-    whole = answers.chat_whole(script, 1)["choices"][0]["message"]
-    whole.pop("reasoning_content", None)
-    assert sent == [whole]
-
-
-@given(st.lists(st.text(max_size=30) | st.builds(json.dumps, st.dictionaries(st.text(), st.integers())), max_size=3))
-def test_no_data_breaks_the_parser(found: list[str]) -> None:
-    with suppress(ModelError):
-        fed(*found)
-
-
-@given(SCRIPTS, st.integers(0, 50), st.lists(st.integers(0, 9), max_size=6), JSON)
-def test_nothing_that_a_server_says_is_more_than_an_error(
-    script: Answer, place: int, path: list[int], other: Any
-) -> None:
-    found: list[Any] = [
-        json.loads(event.partition(b"data: ")[2]) for event in answers.chat_events(attrs.evolve(script, done=False), 1)
-    ]
-    place %= len(found)
-    found[place] = answers.mutated(found[place], path, other)
-    with suppress(ModelError):
-        fed(*found)[1].finish()
-    whole = answers.mutated(answers.chat_whole(script, 1), path, other)
-    with suppress(ModelError):
-        list(ChatParser("m", "p").feed_whole(whole))
