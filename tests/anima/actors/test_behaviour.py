@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from anima.actors import (
-    Actor,
-    BadActor,
-    Request,
-    message,
-    open_system,
-    receive,
-)
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-class Plain(Actor[Do]):
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-
-async def fail(_: object) -> None:
-    raise ValueError("broken")
+from anima.actors import Actor, BadActor, Request, message, open_system, receive
+from tests.anima.actors.puppets import Do, Plain, fail
 
 
 @message

@@ -10,48 +10,13 @@ from typing import Any
 import pytest
 import trio
 
-from anima.actors import (
-    Actor,
-    ActorError,
-    ActorRef,
-    ActorSpec,
-    AskFailed,
-    MailboxSpec,
-    Overflow,
-    Request,
-    Stop,
-    System,
-    message,
-    open_system,
-    receive,
-)
+from anima.actors import ActorError, ActorRef, ActorSpec, AskFailed, MailboxSpec, Overflow, Stop, System, open_system
 from anima_supervisors import Kill, SupervisorError, SupervisorStopped
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-class Plain(Actor[Do | Stop]):
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
+from tests.anima.actors.puppets import Do, Plain, Unborn, forever
 
 
 class Full(Plain):
     mailbox = MailboxSpec(1, Overflow.DROP_NEWEST)
-
-
-class Unborn(Plain):
-    def __init__(self) -> None:
-        raise ValueError("never")
-
-
-async def forever(_: object) -> None:
-    await trio.sleep_forever()
 
 
 async def spawn_full(system: System) -> ActorRef[Any]:

@@ -18,29 +18,17 @@ from anima.actors import (
     ByKey,
     MailboxSpec,
     PoolSpec,
-    Request,
     System,
-    message,
     open_system,
     receive,
 )
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
+from tests.anima.actors.puppets import Do, idle
 
 
 class Player(Actor[Do]):
     @receive
     async def do(self, message: Do) -> Any:
         return await message.code(self)
-
-
-async def idle(_: object) -> str:
-    return "done"
 
 
 async def players(system: System, ids: str) -> list[ActorRef[Do]]:

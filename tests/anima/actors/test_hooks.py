@@ -10,49 +10,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import (
-    Actor,
-    Request,
-    Stop,
-    message,
-    open_system,
-    receive,
-)
-from anima_supervisors import (
-    ChildStartFailed,
-    Error,
-    Exit,
-    Exited,
-    Inline,
-)
+from anima.actors import Actor, Stop, open_system, receive
+from anima_supervisors import ChildStartFailed, Error, Exit, Exited, Inline
 from anima_supervisors.testing import EventLog
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-@message
-class Tick:
-    pass
-
-
-class Plain(Actor[Do | Tick | Stop]):
-    """Has no hooks, and is made in the task that spawns it."""
-
-    def __init__(self, log: list[Any] | None = None) -> None:
-        self.log = [] if log is None else log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def tick(self, message: Tick) -> None:
-        self.log.append(trio.current_time())
+from tests.anima.actors.puppets import Do, Plain, fail, forever, idle
 
 
 class Hooked(Actor[Do | Stop]):
@@ -79,18 +40,6 @@ class Hooked(Actor[Do | Stop]):
     @receive
     async def do(self, message: Do) -> Any:
         return await message.code(self)
-
-
-async def fail(_: object) -> None:
-    raise ValueError("broken")
-
-
-async def idle(_: object) -> None:
-    pass
-
-
-async def forever(_: object) -> None:
-    await trio.sleep_forever()
 
 
 async def test_spawn_waits_for_the_hook_started_and_the_mailbox_waits_meanwhile(autojump_clock: MockClock) -> None:

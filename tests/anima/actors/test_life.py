@@ -2,72 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import (
-    Actor,
-    ActorRef,
-    ActorSpec,
-    ActorStopped,
-    NotAccepted,
-    Request,
-    Stop,
-    message,
-    open_system,
-    receive,
-)
-from anima_supervisors import (
-    Exit,
-    Never,
-    Shutdown,
-)
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-@message
-class Tick:
-    pass
-
-
-class Plain(Actor[Do | Tick | Stop]):
-    """Has no hooks, and is made in the task that spawns it."""
-
-    def __init__(self, log: list[Any] | None = None) -> None:
-        self.log = [] if log is None else log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def tick(self, message: Tick) -> None:
-        self.log.append(trio.current_time())
-
-
-class Mortal(Actor[Do]):
-    """Does not declare `Stop`."""
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-
-def sleep(seconds: float) -> Do:
-    async def code(_: object) -> None:
-        await trio.sleep(seconds)
-
-    return Do(code)
+from anima.actors import ActorRef, ActorSpec, ActorStopped, NotAccepted, Stop, open_system
+from anima_supervisors import Exit, Never, Shutdown
+from tests.anima.actors.puppets import Do, Mortal, Plain, Tick, sleep
 
 
 async def test_an_actor_that_declares_stop_ends_for_good_after_what_it_handles(autojump_clock: MockClock) -> None:

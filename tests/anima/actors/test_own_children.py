@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from anima.actors import (
-    Actor,
-    AskFailed,
-    Request,
-    Stop,
-    message,
-    open_system,
-    receive,
-)
+from anima.actors import AskFailed, open_system
 from anima_supervisors import (
     ChildSpec,
     ChildStartFailed,
@@ -28,19 +19,7 @@ from anima_supervisors import (
     RestartIntensityExceeded,
 )
 from anima_supervisors.testing import EventLog
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-class Plain(Actor[Do | Stop]):
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
+from tests.anima.actors.puppets import Do, Plain, Unborn, fail, idle
 
 
 class Parent(Plain):
@@ -48,19 +27,6 @@ class Parent(Plain):
 
     async def started(self) -> None:
         await self.start_child(ChildSpec("task", trio.sleep_forever))
-
-
-async def fail(_: object) -> None:
-    raise ValueError("broken")
-
-
-async def idle(_: object) -> None:
-    pass
-
-
-class Unborn(Plain):
-    def __init__(self) -> None:
-        raise ValueError("never")
 
 
 async def test_children_have_a_path_below_and_end_with_the_incarnation() -> None:

@@ -2,73 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import (
-    Actor,
-    ActorRef,
-    ActorSpec,
-    ActorStopped,
-    ByKey,
-    MailboxSpec,
-    PoolSpec,
-    Reason,
-    Request,
-    RoundRobin,
-    Route,
-    Stop,
-    System,
-    message,
-    open_system,
-    receive,
-)
+from anima.actors import ActorSpec, ActorStopped, ByKey, MailboxSpec, PoolSpec, Reason, open_system
 from anima_supervisors import BadSpec
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-@message
-class Who(Request[str]):
-    """Answered with the number of the member."""
-
-    key: str = ""
-    seconds: float = 0
-
-
-class Member(Actor[Do | Who | Stop]):
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def who(self, message: Who) -> str:
-        if message.seconds:
-            await trio.sleep(message.seconds)
-        return self.ref.path.rpartition("/")[2]
-
-
-async def fail(_: object) -> None:
-    raise ValueError("broken")
-
-
-async def pool_of(system: System, replicas: int, route: Route = RoundRobin(), **more: Any) -> ActorRef[Do | Who | Stop]:
-    return await system.spawn(PoolSpec(ActorSpec("pool", Member, **more), replicas, route))
-
-
-async def sleep_in(pool: ActorRef[Who], times: int, seconds: float) -> None:
-    for _ in range(times):
-        pool.tell(Who(seconds=seconds))
-    await wait_all_tasks_blocked()
+from tests.anima.actors.members import Member, Who, pool_of, sleep_in
+from tests.anima.actors.puppets import Do, fail
 
 
 async def test_a_pool_grows_and_shrinks_and_the_last_ones_go_first() -> None:

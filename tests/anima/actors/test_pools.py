@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -23,45 +22,17 @@ from anima.actors import (
     NotAccepted,
     PoolSpec,
     Reason,
-    Request,
     RoundRobin,
     Route,
     Stop,
-    System,
     Terminated,
-    message,
     open_system,
     receive,
 )
 from anima_supervisors import ChildStartFailed, Exited, Inline, SupervisorSpec
 from anima_supervisors.testing import EventLog
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-@message
-class Who(Request[str]):
-    """Answered with the number of the member."""
-
-    key: str = ""
-    seconds: float = 0
-
-
-class Member(Actor[Do | Who | Stop]):
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def who(self, message: Who) -> str:
-        if message.seconds:
-            await trio.sleep(message.seconds)
-        return self.ref.path.rpartition("/")[2]
+from tests.anima.actors.members import Member, Who, pool_of, sleep_in
+from tests.anima.actors.puppets import Do, Watcher, fail
 
 
 class Endless(Actor[Who]):
@@ -70,34 +41,7 @@ class Endless(Actor[Who]):
         return ""
 
 
-class Watcher(Actor[Do | Terminated]):
-    def __init__(self, log: list[Terminated]) -> None:
-        self.log = log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def ended(self, message: Terminated) -> None:
-        self.log.append(message)
-
-
 BY_KEY = ByKey(lambda message: message.key)
-
-
-async def fail(_: object) -> None:
-    raise ValueError("broken")
-
-
-async def pool_of(system: System, replicas: int, route: Route = RoundRobin(), **more: Any) -> ActorRef[Do | Who | Stop]:
-    return await system.spawn(PoolSpec(ActorSpec("pool", Member, **more), replicas, route))
-
-
-async def sleep_in(pool: ActorRef[Who], times: int, seconds: float) -> None:
-    for _ in range(times):
-        pool.tell(Who(seconds=seconds))
-    await wait_all_tasks_blocked()
 
 
 async def test_a_pool_has_one_address_and_its_members_their_own() -> None:

@@ -4,78 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import (
-    Actor,
-    ActorRef,
-    ActorSpec,
-    AskFailed,
-    Reason,
-    Request,
-    Stop,
-    System,
-    message,
-    open_system,
-    receive,
-)
-from anima_supervisors import (
-    Backoff,
-    DynamicSupervisorSpec,
-    Exited,
-    Inline,
-    Kill,
-    Restart,
-    Strategy,
-    SupervisorSpec,
-)
+from anima.actors import ActorSpec, AskFailed, Reason, open_system
+from anima_supervisors import Backoff, DynamicSupervisorSpec, Exited, Inline, Kill, Restart, Strategy, SupervisorSpec
 from anima_supervisors.testing import EventLog
-
-
-@message
-class Note(Request[str]):
-    """Noted by the actor; `then` runs in the handler and may raise."""
-
-    text: str
-    then: Callable[[Any], object] | None = None
-
-
-@message
-class Wait:
-    seconds: float
-
-
-@message
-class Unstash:
-    pass
-
-
-class Notes(Actor[Note | Wait | Unstash | Stop]):
-    def __init__(self, log: list[str]) -> None:
-        self.log = log
-
-    @receive
-    async def note(self, message: Note) -> str:
-        self.log.append(message.text)
-        if message.then is not None:
-            message.then(self)
-        return message.text
-
-    @receive
-    async def wait(self, message: Wait) -> None:
-        await trio.sleep(message.seconds)
-
-    @receive
-    async def bring_back(self, message: Unstash) -> None:
-        self.unstash()
-
-
-def crash(_: object) -> None:
-    raise ValueError("broken")
+from tests.anima.actors.notes import Note, Notes, Wait, crash, notes
 
 
 def crash_in(incarnations: int) -> Callable[[Notes], None]:
@@ -88,10 +25,6 @@ def crash_in(incarnations: int) -> Callable[[Notes], None]:
             raise ValueError("broken")
 
     return then
-
-
-async def notes(system: System, log: list[str], **more: Any) -> ActorRef[Note | Wait | Unstash | Stop]:
-    return await system.spawn(ActorSpec("notes", functools.partial(Notes, log), **more))
 
 
 async def test_the_mailbox_survives_a_crash_and_what_crashed_does_not_come_back() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from anima.actors import (
-    Actor,
     ActorRef,
     ActorSpec,
     ActorStopped,
@@ -21,52 +19,17 @@ from anima.actors import (
     NotAccepted,
     Overflow,
     Reason,
-    Request,
     Stop,
     message,
     open_system,
-    receive,
 )
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-@message
-class Note(Request[str]):
-    text: str
+from tests.anima.actors.notes import Note, Plain, Wait
+from tests.anima.actors.puppets import Do
 
 
 @message
 class LongNote(Note):
     pass
-
-
-@message
-class Wait:
-    seconds: float
-
-
-class Plain(Actor[Do | Note | Wait | Stop]):
-    def __init__(self, log: list[str] | None = None) -> None:
-        self.log = [] if log is None else log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def note(self, message: Note) -> str:
-        self.log.append(message.text)
-        return message.text
-
-    @receive
-    async def wait(self, message: Wait) -> None:
-        await trio.sleep(message.seconds)
 
 
 async def test_what_an_actor_does_not_take_is_refused_at_the_sender() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import trio
@@ -12,63 +10,17 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from anima.actors import (
     Actor,
-    ActorRef,
-    ActorSpec,
     ActorStopped,
     AskTimeout,
     MailboxSpec,
     Reason,
     Refused,
-    Request,
     StashFull,
     Stop,
-    System,
-    message,
     open_system,
     receive,
 )
-
-
-@message
-class Note(Request[str]):
-    """Noted by the actor; `then` runs in the handler and may raise."""
-
-    text: str
-    then: Callable[[Any], object] | None = None
-
-
-@message
-class Wait:
-    seconds: float
-
-
-@message
-class Unstash:
-    pass
-
-
-class Notes(Actor[Note | Wait | Unstash | Stop]):
-    def __init__(self, log: list[str]) -> None:
-        self.log = log
-
-    @receive
-    async def note(self, message: Note) -> str:
-        self.log.append(message.text)
-        if message.then is not None:
-            message.then(self)
-        return message.text
-
-    @receive
-    async def wait(self, message: Wait) -> None:
-        await trio.sleep(message.seconds)
-
-    @receive
-    async def bring_back(self, message: Unstash) -> None:
-        self.unstash()
-
-
-def crash(_: object) -> None:
-    raise ValueError("broken")
+from tests.anima.actors.notes import Note, Notes, Unstash, crash, notes
 
 
 def stash_in(incarnations: int, after: Callable[[Notes], object] = lambda _: None) -> Callable[[Notes], None]:
@@ -82,10 +34,6 @@ def stash_in(incarnations: int, after: Callable[[Notes], object] = lambda _: Non
             after(actor)
 
     return then
-
-
-async def notes(system: System, log: list[str], **more: Any) -> ActorRef[Note | Wait | Unstash | Stop]:
-    return await system.spawn(ActorSpec("notes", functools.partial(Notes, log), **more))
 
 
 async def test_what_was_stashed_comes_back_in_its_order_before_the_mailbox() -> None:

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import (
-    Actor,
-    ActorSpec,
-    ActorStopped,
-    BadActor,
-    Reason,
-    Request,
-    Stop,
-    message,
-    open_system,
-    receive,
-)
+from anima.actors import ActorSpec, ActorStopped, BadActor, Reason, open_system
 from anima_supervisors import (
     BadSpec,
     ChildAlreadyStarted,
@@ -37,58 +25,13 @@ from anima_supervisors import (
     open_supervisor,
 )
 from anima_supervisors.testing import EventLog, held
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-@message
-class Note(Request[str]):
-    text: str
-
-
-@message
-class Wait:
-    seconds: float
-
-
-class Plain(Actor[Do | Note | Wait | Stop]):
-    def __init__(self, log: list[str] | None = None) -> None:
-        self.log = [] if log is None else log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def note(self, message: Note) -> str:
-        self.log.append(message.text)
-        return message.text
-
-    @receive
-    async def wait(self, message: Wait) -> None:
-        await trio.sleep(message.seconds)
+from tests.anima.actors.notes import Note, Plain, Wait
+from tests.anima.actors.puppets import Do, fail, forever, idle
 
 
 class Slow(Plain):
     async def started(self) -> None:
         await trio.sleep(10)
-
-
-async def idle(_: object) -> str:
-    return "done"
-
-
-async def forever(_: object) -> None:
-    await trio.sleep_forever()
-
-
-async def fail(_: object) -> None:
-    raise ValueError("broken")
 
 
 # Opening and leaving

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,13 +9,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from anima.actors import Actor, AskFailed, MailboxSpec, Request, Stop, message, open_system, receive
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
+from tests.anima.actors.puppets import Do
 
 
 @message

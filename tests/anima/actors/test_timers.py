@@ -4,76 +4,14 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import (
-    Actor,
-    ActorSpec,
-    MailboxSpec,
-    NotAccepted,
-    Reason,
-    Request,
-    Stop,
-    Timer,
-    message,
-    open_system,
-    receive,
-)
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-@message
-class Tick:
-    pass
-
-
-class Plain(Actor[Do | Tick | Stop]):
-    """Has no hooks, and is made in the task that spawns it."""
-
-    def __init__(self, log: list[Any] | None = None) -> None:
-        self.log = [] if log is None else log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def tick(self, message: Tick) -> None:
-        self.log.append(trio.current_time())
-
-
-class Mortal(Actor[Do]):
-    """Does not declare `Stop`."""
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-
-async def fail(_: object) -> None:
-    raise ValueError("broken")
-
-
-async def idle(_: object) -> None:
-    pass
-
-
-def sleep(seconds: float) -> Do:
-    async def code(_: object) -> None:
-        await trio.sleep(seconds)
-
-    return Do(code)
+from anima.actors import ActorSpec, MailboxSpec, NotAccepted, Reason, Stop, Timer, open_system
+from tests.anima.actors.puppets import Do, Mortal, Plain, Tick, fail, idle, sleep
 
 
 def set_timer(name: str, seconds: float, timers: list[Timer] | None = None) -> Do:

@@ -4,77 +4,15 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import (
-    Actor,
-    ActorRef,
-    ActorSpec,
-    BadActor,
-    MailboxSpec,
-    Request,
-    Stop,
-    Terminated,
-    message,
-    open_system,
-    receive,
-)
-from anima_supervisors import (
-    Shutdown,
-)
-
-
-@message
-class Do(Request[Any]):
-    """Runs inside of the handler, with the actor."""
-
-    code: Callable[[Any], Awaitable[Any]]
-
-
-@message
-class Tick:
-    pass
-
-
-class Plain(Actor[Do | Tick | Stop]):
-    """Has no hooks, and is made in the task that spawns it."""
-
-    def __init__(self, log: list[Any] | None = None) -> None:
-        self.log = [] if log is None else log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def tick(self, message: Tick) -> None:
-        self.log.append(trio.current_time())
-
-
-class Watcher(Actor[Do | Terminated]):
-    def __init__(self, log: list[Terminated]) -> None:
-        self.log = log
-
-    @receive
-    async def do(self, message: Do) -> Any:
-        return await message.code(self)
-
-    @receive
-    async def ended(self, message: Terminated) -> None:
-        self.log.append(message)
-
-
-async def fail(_: object) -> None:
-    raise ValueError("broken")
-
-
-async def idle(_: object) -> None:
-    pass
+from anima.actors import Actor, ActorRef, ActorSpec, BadActor, MailboxSpec, Stop, Terminated, open_system, receive
+from anima_supervisors import Shutdown
+from tests.anima.actors.puppets import Do, Plain, Watcher, fail, idle
 
 
 def watch(*others: ActorRef[Any]) -> Do:
