@@ -291,7 +291,8 @@ class Killer:
         if kind < 0.6:
             least = min(self.killed[point] for point in POINTS)
             point = self.random.choice([point for point in POINTS if self.killed[point] == least])
-            order: dict[str, Any] = {"at": point, "nth": self.random.choice([1, 1, 2])}
+            nth = self.random.choice([1, 1, 2]) if least else 1  # some are crossed once in a round
+            order: dict[str, Any] = {"at": point, "nth": nth}
             return order | ({"park": self.random.uniform(0, 0.1)} if point.endswith("park") else {})
         if kind < 0.8:
             return {"at": "", "nth": self.random.randint(1, 60)}
