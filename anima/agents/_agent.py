@@ -260,7 +260,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             invocation=self._invocation,
             notes=self._notes,
             remembered=remembered,
-            account=self.home.budgets.account(self.ref.path, self.spec.cost_of),
+            account=self.home.budgets.account(self.ref.path, self.spec.need),
             tell=tell,
             emit=lambda kind, **fields: self.system.emit(kind, self.ref.path, **fields),
         )

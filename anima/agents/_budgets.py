@@ -1,7 +1,8 @@
 """Budgets that agents share: of a supervisor, for everything below it, over all turns and restarts.
 
 What was spent is kept in the journal with the records that spent it. A call, of a model or of tools, is reserved before
-it is made, so that many agents at once do not overdraw what each of them alone would not.
+it is made, so that many agents at once do not overdraw what each of them alone would not: where others have reserved
+what is left, it is waited for what they leave of it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
+import trio
 
-from anima.llm import ModelRequest, Usage
+from anima.llm import ModelRequest
 from anima_supervisors import BadSpec
 
 from ._answer import Spent, StopReason
-from ._context import expected_usage
 from ._limits import NEAR
 from ._records import Compacted, ModelAnswered, Record, ToolCalled
 
@@ -65,11 +66,11 @@ class _Shared:
     reserved: Spent = Spent()
 
     def left(self) -> Iterator[tuple[str, float]]:
-        """What of each limit is neither spent nor reserved."""
+        """What of each limit is not spent."""
         for name in _REASONS:
             limit = getattr(self.budget, name)
             if limit is not None:
-                yield name, limit - getattr(self.spent, name) - getattr(self.reserved, name)
+                yield name, limit - getattr(self.spent, name)
 
     def words(self) -> Iterator[tuple[str, float, str]]:
         """Of each limit, which part of it is spent, and the words to say so."""
@@ -81,47 +82,86 @@ class _Shared:
                 yield name, used / limit, said
 
 
+def _nothing(_: ModelRequest) -> Spent:
+    return Spent()
+
+
 class Budgets:
     """All budgets of a tree, by the path of their supervisor. `spent` is what each agent has spent before."""
 
     def __init__(self, budgets: Mapping[str, Budget] | None = None, spent: Mapping[str, Spent] | None = None) -> None:
         self._shared = [_Shared(path, budget) for path, budget in (budgets or {}).items()]
+        self._given_back = trio.Event()
         for agent, one in (spent or {}).items():
             self.account(agent).spend(one)
 
-    def account(self, agent: str, price: Callable[[Usage], float | None] = lambda _: None) -> Account:
-        """What the agent at this path draws on. `price` says what so many tokens of its model cost, if it is known."""
-        return Account([one for one in self._shared if agent.startswith(f"{one.path}/")], price)
+    def account(self, agent: str, estimate: Callable[[ModelRequest], Spent] = _nothing) -> Account:
+        """What the agent at this path draws on; `estimate` says what a request will spend."""
+        return Account([one for one in self._shared if agent.startswith(f"{one.path}/")], estimate, self)
 
     def status(self) -> dict[str, str]:
         """By the path of each supervisor that has one, how much of its budget is spent: for people."""
         return {one.path: ", ".join(said for _, _, said in one.words()) for one in self._shared}
 
+    async def given_back(self) -> None:
+        """Wait until a reservation ends."""
+        await self._given_back.wait()
+
+    def give_back(self) -> None:
+        """A reservation has ended."""
+        self._given_back.set()
+        self._given_back = trio.Event()
+
 
 class Account:
     """The budgets that one agent draws on, its own supervisor's and all above."""
 
-    def __init__(self, shared: Sequence[_Shared] = (), price: Callable[[Usage], float | None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        shared: Sequence[_Shared] = (),
+        estimate: Callable[[ModelRequest], Spent] = _nothing,
+        budgets: Budgets | None = None,
+    ) -> None:
         self._shared = shared
-        self._price = price
+        self._estimate = estimate
+        self._budgets = budgets or Budgets()
 
     def need(self, request: ModelRequest) -> Spent:
         """About what a call of the model will spend."""
-        if not self._shared:
-            return Spent()
-        usage = expected_usage(request)
-        return Spent(tokens=usage.total_tokens, cost=self._price(usage) or 0.0)
+        return self._estimate(request) if self._shared else Spent()
 
     def reached(self, need: Spent = Spent(), *, calls: bool = True) -> StopReason | None:
         """The limit that is used up, or has no room for so much; None if there is none.
 
         Without `calls` it does not matter whether tools can still be called.
         """
+        return next((_REASONS[name] for _, name in self._without_room(need, calls)), None)
+
+    def why(self, need: Spent) -> str:
+        """Why there is no room for so much, for people."""
+        one, name = next(self._without_room(need, calls=False))
+        said = next(said for other, _, said in one.words() if other == name)
+        wanted = f"${need.cost:.2f}" if name == "cost" else f"{getattr(need, name):,}"
+        return f"{said} of the budget of {one.path} are spent, and the next call may need {wanted}"
+
+    def _without_room(self, need: Spent, calls: bool) -> Iterator[tuple[_Shared, str]]:
         for one in self._shared:
             for name, left in one.left():
                 if (name != "calls" or calls) and (left <= 0 or left < getattr(need, name)):
-                    return _REASONS[name]
-        return None
+                    yield one, name
+
+    def fits(self, need: Spent) -> bool:
+        """Whether it could be reserved now. If not, and no limit is `reached`, it may be after `given_back`."""
+        for one in self._shared:
+            for name, left in one.left():
+                wanted = getattr(need, name)
+                if wanted and getattr(one.reserved, name) + wanted > left:
+                    return False
+        return True
+
+    async def given_back(self) -> None:
+        """Wait until somebody's reservation ends."""
+        await self._budgets.given_back()
 
     def near(self) -> Iterator[tuple[str, str]]:
         """The limits of which `NEAR` is spent: a name for each, and the words to say so."""
@@ -133,7 +173,8 @@ class Account:
     @property
     def calls_left(self) -> float:
         """So many calls of tools may still be made; infinity without a limit."""
-        return min((left for one in self._shared for name, left in one.left() if name == "calls"), default=math.inf)
+        found = (left - one.reserved.calls for one in self._shared for name, left in one.left() if name == "calls")
+        return min(found, default=math.inf)
 
     @contextlib.contextmanager
     def reserved(self, need: Spent) -> Iterator[None]:
@@ -145,6 +186,7 @@ class Account:
         finally:
             for one in self._shared:
                 one.reserved -= need
+            self._budgets.give_back()
 
     def spend(self, spent: Spent) -> None:
         """So much was spent."""

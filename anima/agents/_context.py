@@ -13,7 +13,7 @@ from anima.llm import AssistantMessage, Message, ModelRequest, Reasoning, Text, 
 BYTES_A_TOKEN = 3.5
 #: What each message and each call costs on top.
 OVERHEAD = 6
-#: What an answer takes, where nobody says how long it may be.
+#: What an answer takes, where nobody says that it must be shorter.
 ANSWER = 1000
 #: Tool results are shortened to so many characters when a turn has become longer than the model can read.
 CLIPPED = 2000
@@ -24,11 +24,12 @@ def estimated_tokens(messages: Iterable[Message]) -> int:
     return sum(_tokens(message) for message in messages)
 
 
-def expected_usage(request: ModelRequest) -> Usage:
-    """About what a call of the model will use, with an answer of the usual length."""
+def expected_usage(request: ModelRequest, longest: int | None = None) -> Usage:
+    """About what a call of the model will use; its answers have at most `longest` tokens."""
     tools = [f"{one.name}{one.description}{json.dumps(one.input_schema)}" for one in request.tools]
     before = sum(_tokens_of(text) for text in (request.system, *tools))
-    return Usage(before + estimated_tokens(request.messages), request.max_tokens or ANSWER)
+    answer = request.max_tokens or longest or ANSWER
+    return Usage(before + estimated_tokens(request.messages), min(ANSWER, answer))
 
 
 def _tokens(message: Message) -> int:

@@ -63,14 +63,15 @@ async def retry_run(store: Store, id: str) -> None:
 
 
 async def end_run(store: Store, id: str, now: float) -> None:
-    """End a turn that is open or put aside: it was cancelled. The store has to be owned."""
+    """End a turn that is open or put aside: it was cancelled. One that has ended stays. The store has to be owned."""
     body = Codec().encode(TurnEnded(stop_reason=StopReason.CANCELLED, text=""))
 
     def write(connection: Connection) -> None:
-        keep_record(connection, id, body, now)
-        connection.execute(
-            "UPDATE turns SET state = 'ended', stop_reason = 'cancelled', changed = ? WHERE id = ?", (now, id)
+        sql = (
+            "UPDATE turns SET state = 'ended', stop_reason = 'cancelled', changed = ? WHERE id = ? AND state != 'ended'"
         )
+        if connection.execute(f"{sql} RETURNING id", (now, id)).fetchall():
+            keep_record(connection, id, body, now)
 
     await store.write(write)
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import attrs
 
 from anima.hub import Capability
-from anima.llm import Finish, ModelSpec, Price, Secret, Usage, cost, price_of, redacted
+from anima.llm import Finish, ModelRequest, ModelSpec, Price, Secret, cost, price_of, redacted
 from anima_supervisors import BadSpec
 from anima_tools import Toolbox, Workspace
 
 from . import _said as said
+from ._answer import Spent
+from ._context import expected_usage
 from ._limits import Limits
 from ._output import Output
 
@@ -139,9 +141,10 @@ class AgentSpec:
         answered = ModelSpec(provider=finish.provider or self.model.provider, model=finish.model or self.model.model)
         return cost(finish.usage, price_of(answered, self.prices))
 
-    def cost_of(self, usage: Usage) -> float | None:
-        """What so many tokens of its model cost, in US dollars; None where the price is not known."""
-        return cost(usage, price_of(self.model, self.prices))
+    def need(self, request: ModelRequest) -> Spent:
+        """About what its model will spend on a request; nothing where the price is not known."""
+        usage = expected_usage(request, self.model.max_tokens)
+        return Spent(tokens=usage.total_tokens, cost=cost(usage, price_of(self.model, self.prices)) or 0.0)
 
     def redacted(self, text: str) -> str:
         """The text as people may see it: without its secrets, and without what looks like one."""

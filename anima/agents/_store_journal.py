@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -298,16 +297,17 @@ def _plain(text: str) -> str:
 def _forget(connection: Connection, before: float, size: int) -> int:
     """Some of what may go: others write in between."""
     connection.execute("DELETE FROM letters WHERE seen < ?", (before,))
-    # What began after one that is still open may be a part of it: its result will be asked for.
-    ended = (
-        "DELETE FROM turns WHERE number IN (SELECT number FROM turns WHERE state = 'ended' AND changed < ? AND number <"
-        f" (SELECT coalesce(min(number), {2**62}) FROM turns WHERE state != 'ended') ORDER BY number LIMIT ?)"
-        " RETURNING number"
+    delete = (
+        "DELETE FROM turns WHERE number IN (SELECT number FROM turns WHERE state = 'ended' AND {} LIMIT ?) RETURNING 1"
     )
-    if gone := connection.execute(ended, (before, TOO_OLD)).fetchall():
+    if gone := connection.execute(delete.format("changed < ?"), (before, TOO_OLD)).fetchall():
         return len(gone)
     (used,) = connection.execute(
         "SELECT (p.page_count - f.freelist_count) * s.page_size"
         " FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s"
     ).fetchone()
-    return len(connection.execute(ended, (math.inf, TOO_MUCH)).fetchall()) if used > size else 0
+    if used <= size:
+        return 0
+    # What began after one that is open may be a part of it, whose result will be asked for; unless that is given up.
+    parts = "number < (SELECT coalesce(min(number), {}) FROM turns WHERE state = 'open' AND began >= ?) ORDER BY number"
+    return len(connection.execute(delete.format(parts.format(2**62)), (before, TOO_MUCH)).fetchall())

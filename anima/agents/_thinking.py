@@ -17,7 +17,7 @@ from anima.llm import Assembly, Finish, Model, ModelAnswer, ModelError, ModelReq
 from anima_tools import Effect, Invocation, ToolResult
 
 from . import _said as said
-from ._actions import CallModel, CallTools, Compact, End, PendingCall
+from ._actions import Action, CallModel, CallTools, Compact, End, PendingCall
 from ._answer import Answer, Spent, StopReason
 from ._budgets import Account, spent_by
 from ._events import (
@@ -115,21 +115,44 @@ class Thinking:
             known = {note.id for note in notes}
             notes += [note for note in await self._ways.notes() if note.id not in known]
             action = self._turn.next(notes, self._seconds, self._ways.account)
+            need = self._need(action)
+            if isinstance(action, CallModel | Compact) and not self._ways.account.fits(need):
+                await self._wait_for_room(action)
+                continue
             match action:
                 case CallModel():
                     # Reserved at once, before anything is waited for: others look at the same budget.
-                    with self._ways.account.reserved(self._ways.account.need(action.request)):
+                    with self._ways.account.reserved(need):
                         await self._call_model(action)
                     told = {one.id for one in action.told}
                     notes = [note for note in notes if note.id not in told]
                 case CallTools():
                     await self._call_tools(action)
-                case Compact(request=request):
-                    need = Spent() if request is None else self._ways.account.need(request)
+                case Compact():
                     with self._ways.account.reserved(need):
                         await self._compact(action)
                 case End():
                     await self._end(action)
+
+    def _need(self, action: Action) -> Spent:
+        """What is to be reserved for it. What was asked before, and is asked again, was found to have room then."""
+        match action:
+            case CallModel(again=False, request=request) | Compact(request=ModelRequest() as request):
+                return self._ways.account.need(request)
+            case _:
+                return Spent()
+
+    async def _wait_for_room(self, action: CallModel | Compact) -> None:
+        """Others have reserved what is left of a budget: wait until one of them has settled, and look again."""
+        told = action.told if isinstance(action, CallModel) else ()
+        last = next((one for one in told if one.why is Why.LAND), None)
+        deadline = self._time_is_over if last is None else trio.current_time() + LANDING_SECONDS
+        scope = trio.CancelScope(deadline=deadline)
+        with self._interruptible.repeatable(scope):
+            await self._ways.account.given_back()
+        if scope.cancelled_caught and last is not None and not self._interruptible.parked:
+            error = "others have reserved what is left of a budget"
+            await self._end(End(StopReason(last.about), self._turn.text, error=error))
 
     async def _record(self, *records: Record, taken: Sequence[str] = ()) -> None:
         await self._ways.journal.append(self._turn.id, records, taken)
@@ -206,11 +229,14 @@ class Thinking:
             step=action.step, messages=action.messages, summary="", clipped=action.request is None, seconds=0.0
         )
         if action.request is not None:
-            with trio.CancelScope(deadline=self._time_is_over), contextlib.suppress(ModelError):
+            scope = trio.CancelScope(deadline=self._time_is_over)
+            with self._interruptible.repeatable(scope), contextlib.suppress(ModelError):
                 # Without a summary the beginning is left out: the turn goes on all the same.
                 answer = await self._summarize(action.request)
                 compacted = attrs.evolve(compacted, summary=answer.message.text, finish=answer.finish)
                 compacted = attrs.evolve(compacted, cost=self._ways.price(answer.finish))
+            if scope.cancelled_caught and self._interruptible.parked:
+                return  # it is asked for again when the turn goes on
         await self._record(attrs.evolve(compacted, seconds=self._seconds))
 
     async def _summarize(self, request: ModelRequest) -> ModelAnswer:

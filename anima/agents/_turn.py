@@ -29,7 +29,7 @@ from anima.llm import (
     UserMessage,
     mended,
 )
-from anima_tools import BadArguments, Toolbox, ToolCall, ToolError, ToolResult
+from anima_tools import Effect, Toolbox, ToolCall, ToolError, ToolResult
 
 from . import _said as said
 from ._actions import Action, CallModel, CallTools, Compact, End, PendingCall
@@ -234,7 +234,7 @@ class Turn:
             case CallModel(again=False):
                 return self._within(account, action, notes)
             case Compact(request=ModelRequest() as request) if reason := account.reached(account.need(request)):
-                return self._end(reason, error=SHARED_IS_USED_UP)
+                return self._end(reason, error=account.why(account.need(request)))
         return action
 
     def _within(self, account: Account, action: CallModel, notes: Sequence[Told]) -> Action:
@@ -245,8 +245,9 @@ class Turn:
                 near = [said.near_together(*one) for one in account.near() if one[0] not in self._warned]
                 return self._call_model(action.step, (*action.told, *near)) if near else action
             action = self._land(reason, notes)
-        reason = account.reached(account.need(action.request), calls=False)
-        return action if reason is None else self._end(reason, error=SHARED_IS_USED_UP)
+        need = account.need(action.request)
+        reason = account.reached(need, calls=False)
+        return action if reason is None else self._end(reason, error=account.why(need))
 
     def _next(self, notes: Sequence[Told], seconds: float) -> Action:
         self.seconds = max(self.seconds, seconds)
@@ -335,12 +336,13 @@ class Turn:
         try:
             self.plan.toolbox.check(call)
         except ToolError as error:
-            if called is None or isinstance(error, BadArguments):
+            if called is None or called.effect is Effect.PURE:
                 return str(error)
-            return said.doubt(call.name)  # it was run, and there is no such tool any more
-        key = idempotency_key(self.id, step, call)
+            # It was begun with a tool that is gone, or has changed: it cannot be done again, and is in doubt.
+            return PendingCall(step, call, called.key, Effect.EXTERNAL, begun=True)
         if called is not None:
             return PendingCall(step, call, called.key, called.effect, begun=True)
+        key = idempotency_key(self.id, step, call)
         return PendingCall(step, call, key, self.plan.toolbox.get(call.name).effect, begun=False)
 
     def _refusal(self, step: int, call: ToolCall, why: str) -> ToolAnswered:
@@ -396,8 +398,6 @@ class Turn:
 
 #: The `error` of a `ModelFailed` that was cut off by the time limit of the turn.
 TIME_IS_OVER = "TimeIsOver"
-#: The `error` of a turn that had no room for its next step, in a budget of several agents.
-SHARED_IS_USED_UP = "a budget that it shares with others is used up"
 
 
 def canonical(arguments: str) -> str:

@@ -14,6 +14,7 @@ from anima.agents import (
     Agent,
     AgentTurnEnded,
     Answer,
+    Home,
     Limits,
     ModelErred,
     Note,
@@ -391,6 +392,24 @@ async def test_an_external_call_is_not_repeated_and_the_model_is_told_of_the_dou
 async def test_an_external_call_in_doubt_ends_the_turn_where_the_agent_says_so() -> None:
     answer, runs, _ = await killed_while_a_tool_runs(Effect.EXTERNAL, on_doubt=OnDoubt.FAIL)
     assert (answer.stop_reason, runs) == (StopReason.IN_DOUBT, 1)
+
+
+async def test_a_conversation_that_is_being_summarized_is_parked_at_once(autojump_clock: MockClock) -> None:
+    home = home_with(["word " * 400, [Wait(50), Say("never said")], "in short", "the end"])
+    short = spec(context_tokens=600)
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ada = await system.spawn("ada", Agent, short, home)
+        await ada.ask(Task("talk"))
+        nursery.start_soon(ada.ask, Task("go on", id="t2"))
+        await trio.sleep(1)
+        home.park()
+        await wait_all_tasks_blocked()
+        assert home.thinking == ()
+    assert "Summarize" in str(model_of(home).requests[1].messages)
+    again = Home(home.models, home.journal)
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, short, again)
+        assert (await ada.ask(Task("go on", id="t2"))).text == "the end"
 
 
 async def test_an_agent_that_is_restarted_remembers_its_conversation() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from anima.actors import open_system
+from anima.actors import ActorRef, open_system
 from anima.agents import Agent, Budget, Budgets, Home, Limits, MemoryJournal, Spent, StopReason, Task
 from anima.agents import _said as said
 from anima.config import load_tree
@@ -49,7 +49,9 @@ async def test_when_a_shared_budget_has_no_room_turns_give_a_last_answer_and_the
         (StopReason.BUDGET_TOKENS, "as good as I can"),
         (StopReason.BUDGET_TOKENS, ""),
     ]
-    assert "shares with others" in (answers[2].error or "")
+    assert "2,000 of 3,000 tokens of the budget of home are spent, and the next call may need 1," in str(
+        answers[2].error
+    )
     assert [request.tool_choice for request in model.requests] == [ToolChoice.AUTO, ToolChoice.NONE]
 
 
@@ -57,7 +59,7 @@ async def test_when_a_shared_budget_has_no_room_turns_give_a_last_answer_and_the
 async def test_calls_at_the_same_time_do_not_overdraw_what_each_alone_would_not(
     budget: Budget, autojump_clock: MockClock
 ) -> None:
-    model = ScriptedModel([[Wait(10), Say("said")]], repeat=True)
+    model = ScriptedModel([[Wait(10), Say("said"), End(FinishReason.STOP, Usage(900, 100))]], repeat=True)
     home = home_with(model, budget)
     prices = {"scripted": Price(10.0, 10.0)}  # a dollar for 100,000 tokens
     reasons: list[StopReason] = []
@@ -70,7 +72,43 @@ async def test_calls_at_the_same_time_do_not_overdraw_what_each_alone_would_not(
         for name in ("ada", "bob", "eve"):
             nursery.start_soon(ask, name)
     used_up = StopReason.BUDGET_COST if budget.tokens is None else StopReason.BUDGET_TOKENS
-    assert Counter(reasons) == {StopReason.END_TURN: 1, used_up: 2}
+    assert Counter(reasons) == {StopReason.END_TURN: 2, used_up: 1}
+    assert len(model.requests) == 2
+
+
+async def test_where_others_have_reserved_what_is_left_it_is_waited_for_what_they_leave(
+    autojump_clock: MockClock,
+) -> None:
+    model = ScriptedModel([[Wait(10), Say("said")]], repeat=True)  # a few tokens, of the thousand that it may need
+    home = home_with(model, Budget(tokens=2500))
+    async with open_system() as system, trio.open_nursery() as nursery:
+
+        async def ask(name: str) -> None:
+            ref = await system.spawn(name, Agent, spec(name), home)
+            assert (await ref.ask(Task("go"))).complete
+
+        for number in range(8):
+            nursery.start_soon(ask, f"agent{number}")
+    assert trio.current_time() == pytest.approx(40)  # two at a time
+
+
+async def test_who_waits_for_room_is_parked_and_interrupted_like_any_other(autojump_clock: MockClock) -> None:
+    model = ScriptedModel([[Wait(10), Say("said")]], repeat=True)
+    home = home_with(model, Budget(tokens=2500))
+    answers: dict[str, StopReason] = {}
+    async with open_system() as system, trio.open_nursery() as nursery:
+
+        async def ask(name: str, ref: ActorRef[Task]) -> None:
+            answers[name] = (await ref.ask(Task("go", id=name))).stop_reason
+
+        for name in ("ada", "bob", "eve", "fay"):
+            nursery.start_soon(ask, name, await system.spawn(name, Agent, spec(name), home))
+            await trio.testing.wait_all_tasks_blocked()
+        assert home.interrupt("eve")
+        await trio.sleep(1)
+        home.park()
+    assert answers.pop("eve") is StopReason.CANCELLED
+    assert set(answers.values()) == {StopReason.SUPERVISOR_SHUTDOWN}
     assert len(model.requests) == 2
 
 
@@ -131,7 +169,7 @@ def test_nothing_is_spent_beyond_a_budget_as_long_as_estimates_hold(deeds: list[
     with contextlib.ExitStack() as lasting:
         for agent, need, lasts in deeds:
             account = budgets.account(agent)
-            if account.reached(need) is not None:
+            if account.reached(need) is not None or not account.fits(need):
                 continue
             if lasts:
                 lasting.enter_context(account.reserved(need))

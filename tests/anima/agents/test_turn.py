@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from anima.agents import Limits, Output, StopReason
 from anima.agents._actions import CallModel, CallTools, Compact, End
-from anima.agents._records import ModelCalled, Record, Told, ToolAnswered, ToolCalled, TurnBegan, Why
-from anima.agents._turn import TIME_IS_OVER, Plan, Turn
+from anima.agents._records import ModelCalled, Record, Told, ToolAnswered, ToolCalled, Why
+from anima.agents._turn import TIME_IS_OVER, Plan
 from anima.llm import AssistantMessage, FinishReason, Message, ModelRequest, ToolChoice, ToolMessage, UserMessage
-from anima_tools import Toolbox, ToolCall
+from anima_tools import Effect, Toolbox, ToolCall, tool
 from tests.anima.agents.turns import TOOLS, Fails, Reply, Says, began, call, play, records_of
 
 
@@ -341,32 +341,32 @@ def test_a_call_that_was_begun_comes_back_with_its_key_and_one_that_was_not_with
     assert [(pending.begun, pending.key) for pending in again.run] == [(True, one.key), (False, first.run[1].key)]
 
 
-def test_a_begun_call_of_a_tool_that_is_gone_is_in_doubt() -> None:
+def put_elsewhere(what: str, where: str) -> str:
+    """Put something somewhere else."""
+    return f"{what} {where}"
+
+
+CHANGED = tool(put_elsewhere, name="put", effect=Effect.IDEMPOTENT)
+
+
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize("now", [Toolbox(()), Toolbox([CHANGED])], ids=["gone", "changed"])
+def test_a_begun_call_that_cannot_be_made_again_is_in_doubt_unless_it_has_no_effect(
+    effect: Effect, now: Toolbox
+) -> None:
+    """The tool is gone since, or takes other arguments."""
     turn = began()
+    records: list[Record] = []
     for record in records_of(turn.next(), lambda _: Says("", (call("put"),)), str):
         turn.apply(record)
-    action = turn.next()
-    assert isinstance(action, CallTools)
-    records: list[Record] = [
-        ModelCalled(step=1, told=(Told(Why.TASK, "the task"),)),
-    ]
-    later = Turn("t1", Plan(toolbox=Toolbox(())))
-    later.apply(TurnBegan(task="the task", conversation="main"))
-    for record in [*records, *records_of(turn_action(later, records), lambda _: Says("", (call("put"),)), str)]:
+        records.append(record)
+    later = began(Plan(toolbox=now))
+    for record in [*records, ToolCalled(step=2, tool="put", key="k", effect=effect)]:
         later.apply(record)
-    later.apply(ToolCalled(step=2, tool="put", key="k", effect=action.run[0].effect))
-    doubtful = later.next()
-    assert isinstance(doubtful, CallTools)
-    assert doubtful.run == ()
-    assert "not known whether" in doubtful.refused[0].result.content
-
-
-def turn_action(turn: Turn, records: list[Record]) -> CallModel:
-    """The call of the model that these records have begun."""
-    copy = Turn(turn.id, turn.plan)
-    copy.apply(TurnBegan(task="the task", conversation="main"))
-    for record in records:
-        copy.apply(record)
-    action = copy.next()
-    assert isinstance(action, CallModel)
-    return action
+    action = later.next()
+    assert isinstance(action, CallTools)
+    if effect is Effect.PURE:
+        assert (action.run, len(action.refused)) == ((), 1)
+    else:
+        assert action.refused == ()
+        assert [(one.begun, one.key, one.effect) for one in action.run] == [(True, "k", Effect.EXTERNAL)]

@@ -206,15 +206,18 @@ async def test_what_ended_long_ago_is_let_go_and_what_is_open_stays(tmp_path: Pa
     now = [1000.0]
     async with open_store(tmp_path / "ada.journal", JOURNAL, owner="test") as store:
         journal = StoreJournal(store, lambda: now[0])
-        for number in range(5):
+        for number in range(7):
             now[0] = 1000.0 + number
             await journal.append(f"t{number}", [TurnBegan(task="x", conversation="main", agent="home/ada")])
-            if number != 3:
+            if number not in (1, 4):
                 await journal.append(f"t{number}", [TurnEnded(stop_reason=StopReason.END_TURN, text="")])
-        assert await journal.prune(Retention(keep=2.0)) == 2
-        assert await journal.turns("home/ada", "main") == ("t2", "t3", "t4")
+        await journal.put_aside("t1", "often")
+        assert await journal.prune(Retention(keep=3.0)) == 2
+        assert await journal.turns("home/ada", "main") == ("t1", "t3", "t4", "t5", "t6")
         assert await journal.records("t0") == ()
-        assert (
-            await journal.prune(Retention(size=1)) == 1
-        )  # there is more than a byte: what has ended goes, up to what is open
-        assert await journal.turns("home/ada", "main") == ("t3", "t4")
+        # There is more than a byte: what has ended goes, but not what may be a part of what is open.
+        assert await journal.prune(Retention(size=1)) == 1
+        assert await journal.turns("home/ada", "main") == ("t1", "t4", "t5", "t6")
+        now[0] = 2000.0  # what is open was given up long ago
+        assert await journal.prune(Retention(keep=995.0, size=1)) == 2
+        assert await journal.turns("home/ada", "main") == ("t1", "t4")
