@@ -12,6 +12,8 @@ import click
 
 from anima import __version__
 
+from ._stderr import tolerate_stderr
+
 #: Each command with its module, whose function of the same name it is, and its line in the help.
 COMMANDS = {
     "backup": ("anima.cli._backup", "Copy journal and memories, also while they are used."),
@@ -31,6 +33,7 @@ class LazyGroup(click.Group):
 
     def main(self, args: Any = None, prog_name: str | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run a command, and end the program: 130 where it was interrupted, 1 where what it writes goes nowhere."""
+        tolerate_stderr()
         try:
             sys.exit(super().main(args, prog_name, standalone_mode=False))
         except click.ClickException as error:
@@ -44,7 +47,8 @@ class LazyGroup(click.Group):
             sys.exit(1)
         except OSError as error:
             _drop_stdout()
-            click.echo(f"anima: cannot write: {error.strerror or error}", err=True)
+            what = "cannot write" if error.filename is None else f"cannot use {error.filename}"
+            click.echo(f"anima: {what}: {error.strerror or error}", err=True)
             sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

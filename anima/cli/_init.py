@@ -25,12 +25,16 @@ def init(folder: Path) -> None:
     if there:
         click.echo(f"anima: {folder} has {', '.join(there)} already; nothing was written", err=True)
         sys.exit(1)
+    written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             with (folder / name).open("x", encoding="utf-8") as stream:
+                written.append(folder / name)
                 stream.write((project / name).read_text(encoding="utf-8"))
     except OSError as error:
+        for file in written:
+            file.unlink(missing_ok=True)
         click.echo(f"anima: {folder} cannot be written: {error.strerror or error}", err=True)
         sys.exit(1)
     for name in FILES:

@@ -29,8 +29,8 @@ _CLEAR = "\r\x1b[K"
 class Progress:
     """What the agent is doing, and for how long, on a terminal; elsewhere nothing."""
 
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream if stream is not None and stream.isatty() else None
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream if stream.isatty() else None
         self._doing: dict[int, str] = {}
         self._since = 0.0
         self._talking = False

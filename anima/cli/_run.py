@@ -12,7 +12,7 @@ import click
 import trio
 
 from anima.actors import ActorError
-from anima.agents import Answer, Home, Task, TurnEvent
+from anima.agents import Answer, Home, StopReason, Task, TurnEvent
 from anima.config import AgentFile, Tree
 from anima.observe import Log
 from anima.store import StoreError
@@ -138,6 +138,8 @@ class _Run:
         self._log = Log(sys.stderr, level="INFO" if verbose else "WARNING")
         self._scope = trio.CancelScope()
         self._told_to_go = trio.Event()
+        #: standard output does not take anything any more
+        self._unwritable: Exception | None = None
         self._session: Session | None = None
         self._answer: Answer | None = None
         self._error: BaseException | None = None
@@ -172,18 +174,27 @@ class _Run:
 
     async def _show(self, events: list[TurnEvent]) -> None:
         self._progress.seen(events)
-        await trio.to_thread.run_sync(self._printer.show, events)
+        if self._unwritable is None:
+            try:
+                await trio.to_thread.run_sync(self._printer.show, events)
+            except (OSError, ValueError) as error:  # nobody reads on, or there is no room: the run can be gone on with
+                self._unwritable = error
+                self._told_to_go.set()
 
     @property
     def interrupted(self) -> int | None:
         """The exit status of a run that was cut short; None if it ended by itself."""
-        if self.interrupts.count == 0 or (self._parking and self._answer is not None and self._answer.complete):
+        if self.interrupts.count == 0 or (self._parking and self._answer is not None and not self._parked):
             return None
-        return PARKED if self._parking else INTERRUPTED
+        return PARKED if self._parking and self._session is not None else INTERRUPTED
 
     @property
     def _parking(self) -> bool:
         return self.interrupts.count == 1 and self.interrupts.first != signal.SIGINT
+
+    @property
+    def _parked(self) -> bool:
+        return self._answer is not None and self._answer.stop_reason is StopReason.SUPERVISOR_SHUTDOWN
 
     async def _park(self, home: Home) -> None:
         """When it is told to go: leave the turn as it is."""
@@ -231,15 +242,18 @@ class _Run:
             self.written = FAILED
         except (OSError, ValueError) as error:
             self.written = FAILED
-            text = text or f"the answer cannot be written: {describe(error)}; `anima runs show` has it"
+            what = f"the answer cannot be written: {describe(error)}"
+            text = f"{what}; {text}" if text else f"{what}; `anima runs show` has it"
         with contextlib.suppress(OSError, ValueError, AttributeError):
             if text:
                 print(f"anima: {text}", file=sys.stderr)
 
     def _told(self) -> str:
         """What is to be said of the error that ended it, or of how to go on."""
-        if self.interrupted == PARKED and self._session is not None:
-            return f"run {self._task.id} is parked: `anima run {self._config.file} --resume {self._task.id}` goes on"
+        if self._parked or self.interrupted == PARKED:
+            return f"run {self._task.id} is parked: `anima runs resume {self._config.file} {self._task.id}` goes on"
+        if self._parking and self._session is None:
+            return "stopped before the run had begun"
         match self._error:
             case None | BrokenPipeError():
                 return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -70,8 +69,7 @@ def supervise(
     if check:
         _check(tree)
         return
-    stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- for as long as we live
-    log = Log(stderr, level="DEBUG" if verbose else "INFO", json_format=log_format == "json")
+    log = Log(sys.stderr, level="DEBUG" if verbose else "INFO", json_format=log_format == "json")
     run = _Run(tree, seconds, writer, log)
     status = trio.run(run.main)
     run.interrupts.leave_trio()
@@ -101,7 +99,7 @@ class _Run:
         self._writer = writer
         self._log = log
         self._summary = Summary(tree.root)
-        self._view = LiveView(sys.stderr, log) if sys.stderr is not None and sys.stderr.isatty() else None
+        self._view = LiveView(sys.stderr, log) if sys.stderr.isatty() else None
         self._broken: set[str] = set()
         self._scope = trio.CancelScope()
         self._supervisor: Supervisor | None = None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 from pathlib import Path
 
-from tests.anima.commands import ANIMA, PATIENCE, SCRIPTED, anima, environment, write
+import pytest
+
+from anima.cli._background import HEARD_SECONDS
+from tests.anima.commands import ANIMA, PATIENCE, SCRIPTED, anima, environment, started, write
 
 SCRIPT = """
 repeat = true
@@ -99,6 +104,82 @@ def test_ctrl_c_interrupts_the_answer_and_not_the_program(tmp_path: Path) -> Non
     history = tmp_path / ".anima" / "chat_history"
     assert history.read_text().splitlines() == ["wait", "who am I?", "/quit"]
     assert history.stat().st_mode & 0o777 == 0o600
+
+
+GATE = '''
+import time
+from pathlib import Path
+import trio
+from anima_tools import Effect, tool
+
+@tool(effect=Effect.PURE)
+async def gate() -> str:
+    """Wait at the gate: who reads `reached` knows that somebody does."""
+    if Path("open").exists():
+        return "through"
+    await trio.to_thread.run_sync(Path("reached").write_text, "here")
+    await trio.sleep_forever()
+
+@tool(effect=Effect.PURE)
+async def block() -> str:
+    """Hold up everything."""
+    Path("reached").write_text("here")
+    time.sleep(600)
+'''
+
+
+def at_the_gate(folder: Path, tool: str) -> None:
+    """An agent that calls this tool when it is told to go."""
+    agent = SCRIPTED + f'[tools]\nenabled = ["gates:{tool}"]\n'
+    script = f'answers = [{{ when = "^go", calls = [{{ name = "{tool}" }}] }}, {{ say = "It is done." }}]'
+    write(folder, agent_toml=agent, script_toml=script)
+    (folder / "gates.py").write_text(GATE)
+    os.mkfifo(folder / "reached")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_told_to_go_it_parks_what_the_agent_is_doing(tmp_path: Path, number: signal.Signals) -> None:
+    at_the_gate(tmp_path, "gate")
+    with started(tmp_path, "chat", "agent.toml") as process:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        assert (tmp_path / "reached").read_text() == "here"
+        process.send_signal(number)
+        process.wait(PATIENCE)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == 143
+    id = re.fullmatch(r"anima: run (\w+) is parked: `anima runs resume agent.toml \1` goes on\n", said)
+    assert id is not None, said
+    (tmp_path / "open").touch()
+    assert anima(tmp_path, "runs", "resume", "agent.toml", id[1]).stdout == "It is done.\n"
+
+
+def test_it_can_be_left_also_while_a_tool_holds_up_everything(tmp_path: Path) -> None:
+    at_the_gate(tmp_path, "block")
+    with started(tmp_path, "chat", "agent.toml") as process:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        assert (tmp_path / "reached").read_text() == "here"
+        while process.poll() is None:  # as somebody does who wants to get out
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(HEARD_SECONDS / 2)
+        assert process.stderr is not None
+        assert "something holds up the agent" in process.stderr.read()
+    assert process.returncode == 130
+
+
+def test_what_cannot_be_looked_at_is_told_and_the_conversation_goes_on(tmp_path: Path) -> None:
+    agent = SCRIPTED + '[tools]\nenabled = ["remember"]\n'
+    write(tmp_path, agent_toml=agent, script_toml=SCRIPT)
+    (tmp_path / ".anima" / "ada.memory").mkdir(parents=True)
+    ran = anima(tmp_path, "chat", "agent.toml", stdin="/memory\nhi\n")
+    assert (ran.returncode, ran.stdout) == (0, "Hello.\n")
+    assert "ada.memory" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 # init

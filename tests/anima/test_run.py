@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.anima.commands import SCRIPTED, anima, model_server, started, write
+from tests.anima.commands import ANIMA, PATIENCE, SCRIPTED, anima, environment, model_server, started, write
 
 V17 = """
 # Basic agent of version 1.7
@@ -241,8 +242,39 @@ def test_a_closed_stdout_ends_it_without_a_traceback(tmp_path: Path) -> None:
     assert process.returncode in (0, 1)
 
 
+def shell(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell, in which `anima` is ours."""
+    env = environment(PATH=f"{Path(ANIMA).parent}:{os.environ['PATH']}")
+    return subprocess.run(
+        ["sh", "-c", line],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_an_answer_that_cannot_be_written_parks_the_run_which_can_be_gone_on_with(tmp_path: Path) -> None:
+    more = '\n[[answers]]\nsay = "The second half."\n'
+    script = 'say = "The first half."\ncalls = [{ name = "clock" }]' + more
+    one_answer(tmp_path, script, agent='[tools]\nenabled = ["clock"]\n')
+    ran = shell(tmp_path, "anima run agent.toml go > /dev/full")
+    assert ran.returncode == 1
+    assert "cannot be written: OSError: [Errno 28]" in ran.stderr
+    resume = re.search(r"is parked: `(anima runs resume .*)` goes on", ran.stderr)
+    assert resume is not None, ran.stderr
+    assert shell(tmp_path, resume[1]).stdout.endswith("The second half.\n")
+
+
+@pytest.mark.parametrize("nowhere", ["2>&-", "2>/dev/full"])
+def test_an_error_output_that_takes_nothing_hinders_nothing(tmp_path: Path, nowhere: str) -> None:
+    one_answer(tmp_path, 'say = "Hello."')
+    ran = shell(tmp_path, f"anima run agent.toml go -v {nowhere}")
+    assert (ran.returncode, ran.stdout) == (0, "Hello.\n")
+
+
 def test_the_program_can_be_used_in_a_pipe(tmp_path: Path) -> None:
     one_answer(tmp_path, 'say = "b\\na"')
-    command = f"echo x | {Path(subprocess.sys.executable).with_name('anima')} run agent.toml - | sort"  # type: ignore[attr-defined]
-    ran = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=15)
-    assert ran.stdout == "a\nb\n"
+    assert shell(tmp_path, "echo x | anima run agent.toml - | sort").stdout == "a\nb\n"

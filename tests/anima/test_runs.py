@@ -325,7 +325,7 @@ def test_told_to_go_a_run_is_parked_says_how_to_go_on_and_that_is_no_failure(tmp
         out, err = process.communicate(timeout=PATIENCE)
     (run,) = runs(tmp_path)
     assert (process.returncode, out, run["state"], run["attempts"]) == (143, "", "open", 0)
-    assert f"anima run agent.toml --resume {run['id']}" in err
+    assert f"anima runs resume agent.toml {run['id']}" in err
     (tmp_path / "open").touch()
     assert anima(tmp_path, "run", "agent.toml", "--resume").stdout == "It is done.\n"
     assert [name for name, _ in effects(tmp_path)] == ["work1"]

@@ -1,0 +1,35 @@
+"""Standard error as commands write to it: whatever becomes of it, they go on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Any, TextIO
+
+
+class Tolerant:
+    """A stream whose failures hinder nobody: on a full disk, without a reader, closed, what is written is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def tolerate_stderr() -> None:
+    """Make standard error such a stream, also where the program has none."""
+    stream: Any = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- for as long as we live
+    if not isinstance(stream, Tolerant):
+        tolerant: Any = Tolerant(stream)
+        sys.stderr = tolerant
