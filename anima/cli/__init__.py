@@ -22,6 +22,7 @@ COMMANDS = {
     "dead-letters": ("anima.cli._dead_letters", "Runs that were put aside: look at them, retry or drop them."),
     "init": ("anima.cli._init", "Write a small project that runs at once."),
     "memory": ("anima.cli._memory", "What an agent remembers: list, search, add, forget, undo."),
+    "restore": ("anima.cli._restore", "Bring back what was copied."),
     "run": ("anima.cli._run", "Give an agent a task and print its answer."),
     "runs": ("anima.cli._runs", "What agents have done: list, show, resume, cancel."),
     "supervise": ("anima.cli._supervise", "Run a supervision tree from a TOML file."),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import signal
 import sys
 import tempfile
 import zipfile
@@ -20,6 +20,7 @@ from anima.store import StoreError, open_store
 
 from ._configs import read_config
 from ._journals import fail, file_of
+from ._signals import PARKED
 
 #: The file of the archive that says where each of the others belongs.
 CONTENTS = "CONTENTS"
@@ -31,22 +32,25 @@ CONTENTS = "CONTENTS"
 def backup(file: Path, to: Path) -> None:
     """Copy the journal and the memories of an agent, or of a tree, into FILE, a zip archive; also while it runs.
 
-    Each of them is copied as it is at one moment. To restore, unpack it into the home; what belongs elsewhere is below
-    `elsewhere/`, and the file CONTENTS says where. What cannot be copied is named and left out.
+    Each of them is copied as it is at one moment. `anima restore` brings them back. What cannot be copied is named and
+    left out.
 
     Exit status: 0 all of it is copied, 1 something is not, or nothing is and there is no FILE, 2 bad configuration.
     """
     config = read_config(file)
-    stores = {name: path for name, path in _stores(config).items() if path.exists()}
+    stores = {name: path for name, path in files_of(config).items() if path.exists()}
     if to.exists():
         fail(f"there is something at {to} already; nothing was written")
     if not stores:
         fail(f"{file} has neither a journal nor memories yet")
     try:
         with tempfile.TemporaryDirectory(dir=to.parent, prefix=".anima-backup-") as folder:
-            left_out = _pack(stores, file_of(config), Path(folder), to)
+            left_out = trio.run(_backup, stores, file_of(config), Path(folder), to)
     except OSError as error:
         fail(f"{to} cannot be written: {error.strerror}")
+    if left_out is None:
+        click.echo(f"anima: told to go; there is no {to}", err=True)
+        sys.exit(PARKED)
     for text in left_out:
         click.echo(f"anima: not copied: {text}", err=True)
     if len(left_out) == len(stores):
@@ -55,8 +59,8 @@ def backup(file: Path, to: Path) -> None:
     sys.exit(1 if left_out else 0)
 
 
-def _stores(config: AgentFile | Tree) -> Mapping[str, Path]:
-    """All files of a configuration, by their names in an archive."""
+def files_of(config: AgentFile | Tree) -> Mapping[str, Path]:
+    """All files of a configuration, by their names in an archive; also those that are not there."""
     agents = list(config.agents.values()) if isinstance(config, Tree) else [config]
     memories = {one.spec.memory.path for one in agents if one.spec.memory is not None and one.spec.memory.path}
     home = config.home.resolve()
@@ -68,33 +72,35 @@ def _stores(config: AgentFile | Tree) -> Mapping[str, Path]:
     return found
 
 
-def _pack(stores: Mapping[str, Path], journal: Path, folder: Path, to: Path) -> list[str]:
-    """Make the archive, in `folder` first. What could not be copied, and why; all of it: there is no archive."""
+async def _backup(stores: Mapping[str, Path], journal: Path, folder: Path, to: Path) -> list[str] | None:
+    """Make the archive, in `folder` first. What could not be copied, and why; None if it was told to go."""
     left_out: list[str] = []
     archive = folder / "archive"
-    with zipfile.ZipFile(archive, "x", zipfile.ZIP_DEFLATED) as packed:
-        places: list[str] = []
-        for number, (name, path) in enumerate(stores.items()):
-            copy = folder / str(number)
-            try:
-                trio.run(_copy, path, path == journal, copy)
-            except StoreError as error:
-                left_out.append(str(error))
-                continue
-            packed.write(copy, name)
-            copy.unlink()
-            places.append(f"{name}\t{path.absolute()}\n")
-        packed.writestr(CONTENTS, "".join(places))
-    if len(left_out) < len(stores):
-        archive.chmod(0o600)
-        with open(archive, "rb") as written:
-            os.fsync(written.fileno())
-        archive.rename(to)
-        with contextlib.suppress(OSError):
-            folder_of_it = os.open(to.parent, os.O_RDONLY)
-            os.fsync(folder_of_it)
-            os.close(folder_of_it)
-    return left_out
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_cancel_when_told_to_go, scope)
+            with zipfile.ZipFile(archive, "x", zipfile.ZIP_DEFLATED) as packed:
+                for number, (name, path) in enumerate(stores.items()):
+                    copy = folder / str(number)
+                    try:
+                        await _copy(path, path == journal, copy)
+                    except StoreError as error:
+                        left_out.append(str(error))
+                        continue
+                    await trio.to_thread.run_sync(packed.write, copy, name)
+                    copy.unlink()
+                packed.writestr(CONTENTS, "".join(f"{name}\t{path.absolute()}\n" for name, path in stores.items()))
+            if len(left_out) < len(stores):
+                await trio.to_thread.run_sync(_publish, archive, to)
+            nursery.cancel_scope.cancel()
+    return None if scope.cancelled_caught else left_out
+
+
+async def _cancel_when_told_to_go(scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+        task_status.started()
+        async for _ in signals:
+            scope.cancel(reason="told to go")
 
 
 async def _copy(path: Path, is_journal: bool, to: Path) -> None:
@@ -104,3 +110,13 @@ async def _copy(path: Path, is_journal: bool, to: Path) -> None:
     else:
         async with open_memory(path) as memories:
             await memories.store.backup(to)
+
+
+def _publish(archive: Path, to: Path) -> None:
+    archive.chmod(0o600)
+    with open(archive, "rb") as written:
+        os.fsync(written.fileno())
+    archive.rename(to)
+    folder = os.open(to.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)

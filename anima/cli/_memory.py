@@ -28,17 +28,23 @@ def memory() -> None:
     """Look at what an agent remembers, add to it, or take something out of it."""
 
 
-def _with_memory(file: Path, agent: str | None, work: Callable[[AgentMemory], Awaitable[T]]) -> T:
-    """Do something with the memory of an agent. Ends the program where that fails."""
+def _with_memory(
+    file: Path, agent: str | None, work: Callable[[AgentMemory], Awaitable[T]], *, looking: bool = False
+) -> T:
+    """Do something with the memory of an agent. Ends the program where that fails.
+
+    `looking`: nothing is written, and where there is no memory yet none is made.
+    """
     spec = agent_spec(file, read_config(file), agent)
     if spec.memory is None or spec.memory.path is None:
         fail(
             f"{spec.name} has no memory that lasts: think.auto_memory, or the tool remember, and memory.backend say so"
         )
-    place = spec.memory
+    place, kept = spec.memory, spec.memory.path
+    path = None if looking and not kept.exists() else kept
 
     async def main() -> T:
-        async with open_memory(place.path, semantic=place.semantic) as memories:
+        async with open_memory(path, semantic=place.semantic) as memories:
             return await work(memories.of(spec.name, place.scopes))
 
     try:
@@ -59,7 +65,7 @@ def line(one: Memory) -> str:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, help="At most so many, the last first.")
 def list_(file: Path, agent: str | None, limit: int) -> None:
     """List what it remembers, the last first."""
-    for one in _with_memory(file, agent, lambda memory: memory.entries(limit=limit)):
+    for one in _with_memory(file, agent, lambda memory: memory.entries(limit=limit), looking=True):
         click.echo(line(one))
 
 
@@ -70,7 +76,7 @@ def list_(file: Path, agent: str | None, limit: int) -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=10, help="At most so many, the best first.")
 def search(file: Path, query: str, agent: str | None, limit: int) -> None:
     """Recall what answers QUERY, as the agent itself would; the best first."""
-    for found in _with_memory(file, agent, lambda memory: memory.recall(query, limit=limit)):
+    for found in _with_memory(file, agent, lambda memory: memory.recall(query, limit=limit), looking=True):
         click.echo(f"{found.score:.2f} {line(found.memory)}")
 
 
@@ -80,7 +86,7 @@ def search(file: Path, query: str, agent: str | None, limit: int) -> None:
 @_AGENT
 def show(file: Path, id: int, agent: str | None) -> None:
     """Show one memory with its origin."""
-    one = _with_memory(file, agent, lambda memory: memory.show(id))
+    one = _with_memory(file, agent, lambda memory: memory.show(id), looking=True)
     if one is None:
         fail(f"there is no memory {id}")
     click.echo("".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in one.text))
@@ -125,7 +131,7 @@ def export(file: Path, agent: str | None) -> None:
         async for text in memory.export_lines():  # read to its end: there is nothing to close
             click.echo(text)
 
-    _with_memory(file, agent, work)
+    _with_memory(file, agent, work, looking=True)
 
 
 @memory.command("import")

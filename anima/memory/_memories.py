@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from anima.store import Store, StoreBusy, open_store
+from anima.store import Store, StoreBusy, StoreReadOnly, open_store
 
 from ._rows import check_scope
 from ._schema import SCHEMA
@@ -65,6 +65,6 @@ async def open_memory(
         embedder = await trio.to_thread.run_sync(SmallEmbedder, abandon_on_cancel=True)
     async with open_store(path, SCHEMA) as store:
         now = clock().timestamp()
-        with contextlib.suppress(StoreBusy):  # it can be done another time
+        with contextlib.suppress(StoreBusy, StoreReadOnly):  # it can be done another time, or by somebody else
             await store.write(lambda connection: purge(connection, now))
         yield Memories(store, clock, None if embedder is None else Vectors(embedder))

@@ -27,7 +27,7 @@ from ._errors import (
 )
 from ._lock import FileLock, lock_exclusively
 from ._schema import Migration, Schema
-from ._store import Store, open_store
+from ._store import Store, lock_path, open_store
 
 __all__ = [
     "BadSchema",
@@ -53,5 +53,6 @@ __all__ = [
     "StoreTimeout",
     "connect_sqlite",
     "lock_exclusively",
+    "lock_path",
     "open_store",
 ]

@@ -75,14 +75,24 @@ def insist(connection: Connection, sql: str, busy: float) -> None:
         time.sleep(_AGAIN)
 
 
-def commit(connection: Connection, jobs: Sequence[Job], *, path: Path | None, busy: float, epoch: int | None) -> None:
+def commit(
+    connection: Connection,
+    jobs: Sequence[Job],
+    *,
+    path: Path | None,
+    busy: float,
+    epoch: int | None,
+    still: Callable[[], bool] = lambda: True,
+) -> None:
     """Do the jobs in one transaction, each in a savepoint of its own; then all of them are done, or have failed.
+
+    An exclusive owner has an `epoch`, which has to be what it was, and its file has to be `still` the one of its name.
 
     Raises `Distrust` when the connection must not be used any more.
     """
     try:
         insist(connection, "BEGIN IMMEDIATE", busy)
-        _check_epoch(connection, path, epoch)
+        _check_owner(connection, path, epoch, still)
         for job in jobs:
             _do(connection, job, path)
         connection.execute("COMMIT")
@@ -117,7 +127,7 @@ def _do(connection: Connection, job: Job, path: Path | None) -> None:
     connection.execute("RELEASE job")
 
 
-def _check_epoch(connection: Connection, path: Path | None, epoch: int | None) -> None:
+def _check_owner(connection: Connection, path: Path | None, epoch: int | None, still: Callable[[], bool]) -> None:
     if epoch is None:
         return
     (now,) = connection.execute("SELECT epoch FROM anima_store").fetchone()
@@ -125,6 +135,8 @@ def _check_epoch(connection: Connection, path: Path | None, epoch: int | None) -
         raise StoreLost(
             path, f"another process has become its owner (epoch {now}, this one has {epoch}); stop this one"
         )
+    if not still():
+        raise StoreLost(path, "its file was removed, or another one has its name; stop this program")
 
 
 def _fail_all(connection: Connection, jobs: Sequence[Job], error: Exception, path: Path | None) -> None:

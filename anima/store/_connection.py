@@ -40,8 +40,11 @@ Connect = Callable[[str], Connection]
 
 
 def connect_sqlite(name: str) -> sqlite3.Connection:
-    """Open a connection of the standard library."""
-    return sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    """Open a connection of the standard library. The name of a file is absolute; `file:...` is one with options."""
+    uri = name.startswith("file:")
+    return sqlite3.connect(
+        name, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256, uri=uri
+    )
 
 
 def prepare_writer(connection: Connection) -> None:

@@ -52,7 +52,7 @@ class StoreLocked(StoreError):
 
 
 class StoreLost(StoreError):
-    """Another process has become the owner since; what this one has to say is no longer written."""
+    """Another process has become the owner since, or the file is gone: what this one says is no longer written."""
 
 
 class StoreBusy(StoreError):
@@ -124,7 +124,8 @@ def code_of(error: sqlite3.Error) -> int:
 
 def translated(error: sqlite3.Error, path: Path | None) -> Exception:
     """The error of the store that one of SQLite means; itself, where it is the work's own (a constraint, bad SQL)."""
-    found = _KINDS.get(code_of(error) & 0xFF)
+    code = code_of(error)
+    found = _KINDS[sqlite3.SQLITE_FULL] if code == sqlite3.SQLITE_IOERR_SHMSIZE else _KINDS.get(code & 0xFF)
     if found is None:
         return error
     kind, text = found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
-from ._errors import StoreReadOnly
+from ._errors import StoreError, StoreFull, StoreReadOnly
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -15,7 +16,7 @@ FOLDER_MODE = 0o700
 def open_private(path: Path) -> int:
     """Open a file for reading and writing, and make it and its folder where they are missing: for their owner only.
 
-    What SQLite puts beside a database gets the mode of the database. Raises `StoreReadOnly`.
+    What SQLite puts beside a database gets the mode of the database. Raises `StoreReadOnly`, `StoreFull`.
     """
     try:
         _make_folder(path.parent)
@@ -24,13 +25,18 @@ def open_private(path: Path) -> int:
         if new:
             sync_folder(path.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise StoreReadOnly(
-            path, f"it cannot be opened for writing ({reason}); look at the file and its folder"
-        ) from error
+        raise unwritable(path, error) from error
     with contextlib.suppress(PermissionError):  # it is somebody else's, who lets us use it
         os.fchmod(descriptor, FILE_MODE)
     return descriptor
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """What an error of the system means for a store."""
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(path, f"no room is left on its disk ({reason}); nothing was written, make room and try again")
+    return StoreReadOnly(path, f"it cannot be opened for writing ({reason}); look at the file and its folder")
 
 
 def make_private(path: Path) -> None:
@@ -54,3 +60,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """What tells the file of this name from any other that had it, or will; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -11,7 +11,7 @@ from pathlib import Path
 import trio
 
 from ._errors import StoreLocked
-from ._files import open_private
+from ._files import open_private, unwritable
 
 #: What is read of a lock file: it may be anything.
 _LONGEST = 4096
@@ -41,8 +41,11 @@ class FileLock:
             except BlockingIOError:
                 pid, other = _read(descriptor)
                 raise StoreLocked(path, pid, other) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n{program}\n".encode()[:_LONGEST], 0)
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n{program}\n".encode()[:_LONGEST], 0)
+            except OSError as error:
+                raise unwritable(path, error) from error
         except BaseException:
             os.close(descriptor)
             raise
@@ -53,6 +56,7 @@ class FileLock:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.ftruncate(descriptor, 0)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a process that a tool has forked may have it still
             os.close(descriptor)
 
 

@@ -12,13 +12,13 @@ from typing import TypeVar
 
 import trio
 
-from ._batch import insist
-from ._connection import Connect, Connection, connect_sqlite, prepare_writer
-from ._errors import StoreCorrupt, StoreReadOnly, StoreTimeout, code_of, translated
-from ._files import FILE_MODE, make_private, sync_folder
+from ._connection import Connect, Connection, connect_sqlite
+from ._errors import StoreCorrupt, StoreReadOnly, StoreTimeout, code_of
+from ._files import FILE_MODE, sync_folder
 from ._lock import lock_exclusively
+from ._opening import open_connection
 from ._readers import Readers
-from ._schema import Schema, is_current, migrate
+from ._schema import Schema
 from ._writer import GRACE, Writer
 
 T = TypeVar("T")
@@ -128,7 +128,8 @@ async def open_store(
 
     With `owner`, a text that others are shown, nobody else can open it as an owner meanwhile: a lock file beside it
     says so, and each batch that is written checks the epoch, so that an owner who was taken for dead writes no more.
-    Without, several programs may use it at once. None for `path`: in memory, gone at the end.
+    Without, several programs may use it at once, and one that may not write it can read it: `write` raises then. None
+    for `path`: in memory, gone at the end.
 
     `readers` read at once; `busy` is how many seconds other programs are waited for, `limit` how many a batch may take.
 
@@ -140,9 +141,9 @@ async def open_store(
         if owner is not None and path is not None:
             await stack.enter_async_context(lock_exclusively(lock_path(path), owner))
         with trio.CancelScope(shield=True):  # a thread that opens is not left alone with what it opens; see `busy`
-            connection = await trio.to_thread.run_sync(_open, path, schema, connect, busy)
+            connection, name = await trio.to_thread.run_sync(open_connection, path, schema, connect, busy, owner)
         writer = Writer(connection, path, busy=busy, limit=limit)
-        beside = None if path is None else Readers(lambda: connect(str(path)), path, most=readers, busy=busy)
+        beside = None if path is None else Readers(lambda: connect(name), path, most=readers, busy=busy)
         try:
             if owner is not None:
                 writer.epoch = await writer.write(_next_epoch)
@@ -159,40 +160,6 @@ async def open_store(
 def lock_path(path: Path) -> Path:
     """The file that says who owns the store."""
     return path.with_name(path.name + ".lock")
-
-
-def _open(path: Path | None, schema: Schema, connect: Connect, busy: float) -> Connection:
-    if path is not None:
-        make_private(path)
-    try:
-        connection = connect(":memory:" if path is None else str(path))
-        try:
-            prepare_writer(connection)
-            connection.execute("BEGIN")  # what is looked at is of one moment: another program may be making the tables
-            insist(connection, "SELECT count(*) FROM sqlite_master", busy)
-            current = is_current(connection, schema, path)
-            connection.execute("ROLLBACK")
-            insist(connection, "PRAGMA journal_mode=WAL", busy)
-            if not current:
-                _migrate(connection, schema, path, busy)
-            connection.execute("PRAGMA foreign_keys=ON").fetchall()
-        except BaseException:
-            connection.close()
-            raise
-    except sqlite3.Error as error:
-        told = translated(error, path)
-        if told is error:
-            raise
-        raise told from error
-    return connection
-
-
-def _migrate(connection: Connection, schema: Schema, path: Path | None, busy: float) -> None:
-    connection.execute("PRAGMA foreign_keys=OFF").fetchall()  # it cannot be changed inside of the transaction
-    insist(connection, "BEGIN IMMEDIATE", busy)
-    if not is_current(connection, schema, path):  # somebody may have been faster
-        migrate(connection, schema, path)
-    connection.execute("COMMIT")
 
 
 def _next_epoch(connection: Connection) -> int:

@@ -18,6 +18,7 @@ import trio
 from ._batch import Distrust, Job, Work, commit, do_alone
 from ._connection import Connection
 from ._errors import StoreClosed, StoreError, StoreFailed, StoreTimeout
+from ._files import identity_of
 
 #: How many pieces of work are committed together, at most.
 MOST = 128
@@ -35,6 +36,8 @@ class Writer:
         self._limit = limit
         #: every batch carries it; None where there is no exclusive owner
         self.epoch: int | None = None
+        self._whole = None if path is None else path.absolute()  # wherever the program goes
+        self._identity = None if self._whole is None else identity_of(self._whole)
         self._waiting: deque[Job] = deque()
         self._leading = False
         self._closed = False
@@ -130,9 +133,13 @@ class Writer:
             do_alone(self._connection, batch[0], path=self._path)
             return
         try:
-            commit(self._connection, batch, path=self._path, busy=self._busy, epoch=self.epoch)
+            commit(self._connection, batch, path=self._path, busy=self._busy, epoch=self.epoch, still=self._still_there)
         except Distrust as distrust:
             self._broken = distrust.reason
+
+    def _still_there(self) -> bool:
+        """Whether the file has its name, which others find it by."""
+        return self._whole is None or self._identity is None or identity_of(self._whole) == self._identity
 
     def _close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # nothing is lost: what was committed is in the log

@@ -1,11 +1,14 @@
-"""`anima backup`, as its users run it."""
+"""`anima backup` and `anima restore`, as their users run them."""
 
 from __future__ import annotations
 
+import os
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
-from tests.anima.commands import SCRIPTED, anima, write
+from tests.anima.commands import PATIENCE, SCRIPTED, anima, started, write
 
 AGENT = SCRIPTED + "[think]\nauto_memory = true\n"
 SCRIPT = 'repeat = true\nanswers = [{ say = "The fence is green now." }]\n'
@@ -29,10 +32,10 @@ def test_a_backup_holds_the_journal_and_the_memories_and_overwrites_nothing(tmp_
     assert made.returncode == 0, made.stderr
     assert anima(tmp_path, "backup", "agent.toml", "copy.zip").returncode == 1
     other = tmp_path / "other"
-    write_to = other / ".anima"
-    write_to.mkdir(parents=True)
+    other.mkdir()
     write(other, agent_toml=AGENT, script_toml=SCRIPT)
-    zipfile.ZipFile(tmp_path / "copy.zip").extractall(write_to)
+    restored = anima(other, "restore", "agent.toml", "../copy.zip")
+    assert restored.returncode == 0, restored.stderr
     assert "end_turn" in anima(other, "runs", "list", "agent.toml").stdout
     assert "green" in anima(other, "memory", "list", "agent.toml").stdout
 
@@ -80,3 +83,86 @@ def test_where_nothing_can_be_copied_there_is_no_file(tmp_path: Path) -> None:
     assert "nothing could be copied" in made.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"agent.toml", "script.toml", ".anima"}
     assert "cannot be written" in anima(tmp_path, "backup", "agent.toml", "nowhere/copy.zip").stderr
+
+
+# Restoring
+
+
+def backed_up(folder: Path) -> None:
+    """An agent that has done something, a copy of that, and what it has done since: killed, with a log left behind."""
+    write(folder, agent_toml=AGENT, script_toml=SCRIPT)
+    anima(folder, "run", "agent.toml", "Paint the fence.")
+    assert anima(folder, "backup", "agent.toml", "copy.zip").returncode == 0
+    call = '{ name = "shell", arguments = { command = "echo >here; sleep 60" } }'
+    write(folder, script_toml=f'answers = [{{ when = "^wait", calls = [{call}] }}]')
+    write(folder, agent_toml=AGENT + '[tools]\nenabled = ["shell"]\n')
+    os.mkfifo(folder / "here")
+    with started(folder, "run", "agent.toml", "wait") as process:
+        (folder / "here").read_text()
+        process.kill()
+        process.wait(PATIENCE)
+    assert (folder / ".anima" / "ada.journal-wal").stat().st_size
+    write(folder, agent_toml=AGENT, script_toml=SCRIPT)
+
+
+def states(folder: Path) -> list[str]:
+    return [line.split()[4] for line in anima(folder, "runs", "list", "agent.toml").stdout.splitlines()]
+
+
+def test_what_is_there_is_put_aside_with_its_log_when_it_is_to_be_replaced(tmp_path: Path) -> None:
+    backed_up(tmp_path)
+    assert states(tmp_path) == ["end_turn", "open"]
+    refused = anima(tmp_path, "restore", "agent.toml", "copy.zip")
+    assert refused.returncode == 1
+    assert "--replace" in refused.stderr
+    assert states(tmp_path) == ["end_turn", "open"]
+    assert anima(tmp_path, "restore", "agent.toml", "copy.zip", "--replace").returncode == 0
+    assert states(tmp_path) == ["end_turn"]
+    assert anima(tmp_path, "run", "agent.toml", "Paint it again.").returncode == 0
+    assert anima(tmp_path, "restore", "agent.toml", "copy.zip", "--replace").returncode == 0
+    (aside,) = (file for file in (tmp_path / ".anima").glob("ada.journal.replaced-*") if has(file, "open"))
+    with closing(sqlite3.connect(aside)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def has(file: Path, state: str) -> bool:
+    """Whether a journal has a run in this state."""
+    if file.name.endswith(("-wal", "-shm")):
+        return False
+    with closing(sqlite3.connect(file)) as connection:
+        return (state,) in connection.execute("SELECT state FROM turns").fetchall()
+
+
+def test_while_it_is_used_nothing_is_restored(tmp_path: Path) -> None:
+    backed_up(tmp_path)
+    with started(tmp_path, "chat", "agent.toml") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("hi\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "The fence is green now.\n"
+        refused = anima(tmp_path, "restore", "agent.toml", "copy.zip", "--replace")
+        assert refused.returncode == 1
+        assert f"process {process.pid} (anima chat agent.toml) holds it" in refused.stderr
+    assert states(tmp_path) == ["end_turn", "open", "end_turn"]
+
+
+def test_a_damaged_copy_or_one_of_something_else_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    backed_up(tmp_path)
+    (tmp_path / "none.zip").write_bytes(b"this is no archive")
+    with zipfile.ZipFile(tmp_path / "damaged.zip", "w") as archive:
+        archive.writestr("ada.journal", b"this is no database" * 1000)
+    with zipfile.ZipFile(tmp_path / "strange.zip", "w") as archive:
+        archive.writestr("../../bob.journal", b"")
+    for name, said in (
+        ("none", "not a zip"),
+        ("damaged", "no SQLite database"),
+        ("strange", "has no place for"),
+        ("no", "No such"),
+    ):
+        refused = anima(tmp_path, "restore", "agent.toml", f"{name}.zip", "--replace")
+        assert refused.returncode == 1
+        assert said in refused.stderr
+        assert "Traceback" not in refused.stderr
+    assert states(tmp_path) == ["end_turn", "open"]
+    assert not list((tmp_path / ".anima").glob("*restore*"))

@@ -314,3 +314,56 @@ def test_a_folder_or_file_that_may_not_be_written_is_told(tmp_path: Path) -> Non
     told = run_program(READ_ONLY, folder / "new.db", folder / "there.db", folder / "deep" / "new.db").splitlines()
     assert len(told) == 3
     assert all("cannot be opened for writing (Permission denied)" in line for line in told)
+
+
+LOOK = """
+import os, sys, pathlib, trio
+from anima.store import open_store, StoreReadOnly
+from tests.anima.store.stores import NOTES, put, texts
+
+async def main(path, to):
+    async with open_store(path, NOTES) as store:
+        print(await texts(store))
+        await store.backup(to)
+        try:
+            await store.write(put("no"))
+        except StoreReadOnly as error:
+            print(error)
+    async with open_store(to, NOTES) as copy:
+        print(await texts(copy))
+
+if os.getuid() == 0:
+    os.setuid(65534)  # root may write anywhere
+trio.run(main, pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["closed", "killed"])
+def test_what_may_not_be_written_can_be_read_and_copied(tmp_path: Path, killed: bool) -> None:
+    """Also where its program was killed, and some of it is in the log alone."""
+    folder, elsewhere = tmp_path / "locked", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    elsewhere.chmod(0o777)
+    pid = os.fork()
+    if pid == 0:
+        trio.run(_leave_a_note, folder / "notes.db", killed)
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert (folder / "notes.db-wal").exists() is killed
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    folder.chmod(0o555)
+    for parent in folder.parents:
+        if parent.stat().st_uid == os.getuid() and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    there, refused, copied = run_program(LOOK, folder / "notes.db", elsewhere / "copy.db").splitlines()
+    assert there == copied == "['a', 'b']"
+    assert "cannot be written" in refused
+
+
+async def _leave_a_note(path: Path, killed: bool) -> None:
+    async with open_store(path, NOTES) as store:
+        await store.write(put("a", "b"))
+        if killed:
+            os._exit(0)

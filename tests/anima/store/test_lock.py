@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,45 @@ async def test_who_has_lost_the_ownership_writes_no_more(tmp_path: Path) -> None
             assert isinstance(caught.value.__cause__, StoreLost)
             await second.write(put("second"))
             assert await texts(first) == ["first", "second"]
+
+
+@pytest.mark.parametrize("another", [True, False])
+async def test_who_has_lost_its_file_is_told_and_writes_no_more(tmp_path: Path, another: bool) -> None:
+    """Its folder was removed; another program may have made it anew."""
+    path = tmp_path / "home" / "notes.db"
+    async with open_store(path, NOTES, owner="first") as first:
+        await first.write(put("first"))
+        shutil.rmtree(path.parent)
+        async with AsyncExitStack() as stack:
+            if another:
+                await stack.enter_async_context(open_store(path, NOTES, owner="second"))
+            with pytest.raises(StoreLost, match="its file was removed, or another one has its name"):
+                await first.write(put("late"))
+
+
+async def test_an_owner_is_one_wherever_its_program_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_store(Path("notes.db"), NOTES, owner="first") as store:
+        monkeypatch.chdir("/")
+        await store.write(put("a"))
+        assert await texts(store) == ["a"]
+
+
+def test_a_process_that_was_forked_meanwhile_does_not_keep_it(tmp_path: Path) -> None:
+    lock = FileLock.take(tmp_path / "lock")
+    wait, go = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(go)
+        os.read(wait, 1)
+        os._exit(0)
+    try:
+        lock.release()
+        FileLock.take(tmp_path / "lock").release()
+    finally:
+        os.close(go)
+        os.waitpid(pid, 0)
+        os.close(wait)
 
 
 async def test_readers_beside_an_owner_need_no_lock(tmp_path: Path) -> None:
