@@ -29,9 +29,10 @@ from ._messages import Note, Resume, Task, Tick, Wake
 from ._records import Told, TurnBegan
 from ._remembering import Remembering
 from ._spec import AgentSpec, TimerSpec
+from ._state import Plan
 from ._talk import bring_back, talk_tools
 from ._thinking import Thinking, Ways
-from ._turn import Plan, Turn
+from ._turn import Turn
 
 #: The capability that every agent offers, beside its own: by it agents find each other.
 AGENT = "agent"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from anima.llm import Message
 
 from ._journal import Journal
-from ._turn import Plan, Turn
+from ._state import Plan
+from ._turn import Turn
 
 
 async def read_conversation(

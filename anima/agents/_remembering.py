@@ -18,7 +18,7 @@ from ._conversation import read_turn
 from ._journal import Journal
 from ._records import Told, TurnBegan
 from ._spec import MemorySpec
-from ._turn import Plan
+from ._state import Plan
 
 #: Of what was asked or answered, so many characters are remembered.
 KEPT = 2000

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from anima.agents import Limits, Output, StopReason
 from anima.agents._actions import CallModel, CallTools, Compact, End
 from anima.agents._records import ModelCalled, Record, Told, ToolAnswered, ToolCalled, Why
-from anima.agents._turn import TIME_IS_OVER, Plan
+from anima.agents._state import Plan
+from anima.agents._turn import TIME_IS_OVER
 from anima.llm import AssistantMessage, FinishReason, Message, ModelRequest, ToolChoice, ToolMessage, UserMessage
 from anima_tools import Effect, Toolbox, ToolCall, tool
 from tests.anima.agents.turns import TOOLS, Fails, Reply, Says, began, call, play, records_of

@@ -19,7 +19,8 @@ from anima.agents._records import (
     TurnBegan,
     TurnEnded,
 )
-from anima.agents._turn import Plan, Turn
+from anima.agents._state import Plan
+from anima.agents._turn import Turn
 from anima.llm import AssistantMessage, Finish, FinishReason, Message, ModelRequest, Text, Usage
 from anima_tools import Effect, Toolbox, ToolCall, ToolResult, tool
 
