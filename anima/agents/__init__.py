@@ -59,7 +59,7 @@ from ._records import (
     TurnEnded,
     Why,
 )
-from ._runs import Entry, Run, end_run, forget_run, list_runs, read_run, retry_run
+from ._runs import Entry, NotInDoubt, Run, end_run, forget_run, list_runs, read_run, retry_run, settle_step
 from ._spec import MEMORY_TOOLS, TALK_TOOLS, AgentSpec, MemorySpec, OnDoubt, TimerSpec
 from ._store_journal import JOURNAL, Retention, StoreJournal
 from ._talk import NobodyFound, tools_of
@@ -99,6 +99,7 @@ __all__ = [
     "ModelReplied",
     "ModelSource",
     "NobodyFound",
+    "NotInDoubt",
     "NotKept",
     "Note",
     "OnDoubt",
@@ -140,5 +141,6 @@ __all__ = [
     "open_home",
     "read_run",
     "retry_run",
+    "settle_step",
     "tools_of",
 ]

@@ -19,7 +19,7 @@ from anima_supervisors import DynamicSupervisorSpec, leaves
 from anima_tools import Invocation, Toolbox
 
 from . import _said as said
-from ._answer import Answer
+from ._answer import Answer, StopReason
 from ._codec import UnreadableRecord
 from ._conversation import read_conversation, read_turn
 from ._events import AgentMemoryTrouble, AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, TurnEvent, TurnStarted
@@ -237,7 +237,9 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         if self._woken:  # what was not seen in this turn is a turn of its own
             self._woken = False
             self._wake_up()
-        if turn.ended is None:
+        if answer.stop_reason is StopReason.AWAITING_APPROVAL:
+            await journal.put_aside(id, answer.error or "")
+        elif turn.ended is None:
             await journal.park(id)
         elif memory is not None:
             assert turn.began is not None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import attrs
 
 from anima.store import Connection, Store
+from anima_tools import ToolResult
 
+from . import _said as said
 from ._answer import StopReason
 from ._codec import Codec
-from ._records import Record, TurnEnded
-from ._store_journal import keep_record
+from ._records import Record, ToolAnswered, TurnEnded
+from ._state import Plan, TurnState
+from ._store_journal import StoreJournal, keep_record
 
 _COLUMNS = "id, agent, conversation, state, attempts, began, changed, stop_reason, error"
 
@@ -60,6 +63,27 @@ async def retry_run(store: Store, id: str) -> None:
     """Have a turn that was put aside gone on with, as if it had never failed. The store has to be owned."""
     sql = "UPDATE turns SET state = 'open', attempts = 0, error = NULL WHERE id = ? AND state = 'aside'"
     await store.write(lambda connection: connection.execute(sql, (id,)).fetchall())
+
+
+class NotInDoubt(Exception):
+    """A step has its result, or was never begun; the text says which ones are in doubt."""
+
+
+async def settle_step(store: Store, id: str, step: int, *, took_effect: bool, note: str = "") -> None:
+    """Say of a call that was cut off whether it took effect, and have its turn gone on with. The store has to be owned.
+
+    Raises `NotInDoubt`, `UnreadableRecord`.
+    """
+    state = TurnState(id, Plan())
+    for entry in await read_run(store, id):
+        state.apply(entry.record)
+    call = state.in_doubt.get(step)
+    if call is None:
+        known = ", ".join(f"{step} ({call.name})" for step, call in state.in_doubt.items()) or "none"
+        raise NotInDoubt(f"step {step} of run {id} is not in doubt; there are: {known}")
+    result = ToolResult(call.id, call.name, said.settled(took_effect, note), failed=not took_effect)
+    await StoreJournal(store).append(id, [ToolAnswered(step=step, result=result, seconds=state.seconds)])
+    await retry_run(store, id)
 
 
 async def end_run(store: Store, id: str, now: float) -> None:

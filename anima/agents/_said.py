@@ -84,6 +84,12 @@ def doubt(tool: str) -> str:
     )
 
 
+def settled(took_effect: bool, note: str) -> str:
+    """What a person has found out about a call that was in doubt."""
+    found = "took effect" if took_effect else "had no effect: make it again if that is needed"
+    return f"Somebody has looked: this call {found}.{f' {note}' if note else ''}"
+
+
 NO_CALLS_LEFT = "Not run: the limit of tool calls for this task is reached."
 
 NO_CALLS_LEFT_TOGETHER = "Not run: the limit of tool calls that you share with other agents is reached."

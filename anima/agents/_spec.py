@@ -65,6 +65,7 @@ class OnDoubt(enum.Enum):
     """What happens to a call of which nobody knows whether it took effect, and which must not be repeated."""
 
     TELL = "tell"  #: the model is told so, and decides
+    ASK = "ask"  #: the turn is put aside until a person has said what is the case
     FAIL = "fail"  #: the turn ends
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -96,6 +96,11 @@ class TurnState:
         #: of each call, its last result and how many times in a row it was that one
         self._repeats: dict[tuple[str, str], tuple[str, int]] = {}
         self._counted: set[tuple[str, str]] = set()
+
+    @property
+    def in_doubt(self) -> Mapping[int, ToolCall]:
+        """The calls that were begun and have no result, by their steps: as long as nobody runs them."""
+        return {step: one.call for step, one in self._open.items() if one.called is not None and one.result is None}
 
     def apply(self, record: Record) -> None:
         """Take a fact in."""

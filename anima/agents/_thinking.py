@@ -82,6 +82,8 @@ class Thinking:
         self._before = turn.seconds  # spent by those who were here before
         self._began = trio.current_time()
         self._interruptible = Interruptible(trio.CancelScope())
+        #: what a person has to say before it can go on
+        self._question: str | None = None
         #: the answer that is coming
         self._partial = Assembly()
 
@@ -96,7 +98,8 @@ class Thinking:
         return float("inf") if seconds is None else self._began + seconds - self._before
 
     async def run(self, interruptible: Interruptible) -> Answer:
-        """Think until there is an answer. Interrupted, it is what there is by then; parked, so far.
+        """Think until there is an answer. Interrupted, it is what there is by then; parked, or until a person
+        has decided, so far.
 
         Cancelled by anybody else, the turn is left as it is in the journal, to be gone on with.
         """
@@ -111,7 +114,7 @@ class Thinking:
 
     async def _think(self) -> None:
         notes = [] if self._turn.steps else list(self._ways.remembered)
-        while self._turn.ended is None and not self._interruptible.parked:
+        while self._turn.ended is None and self._question is None and not self._interruptible.parked:
             known = {note.id for note in notes}
             notes += [note for note in await self._ways.notes() if note.id not in known]
             action = self._turn.next(notes, self._seconds, self._ways.account)
@@ -255,9 +258,12 @@ class Thinking:
         for call in action.run:
             if call.begun and call.effect is Effect.EXTERNAL:
                 run.remove(call)
+                text = f"it is not known whether {call.call.name} took effect (step {call.step})"
                 if self._spec.on_doubt is OnDoubt.FAIL:
-                    text = f"it is not known whether {call.call.name} took effect (step {call.step})"
                     await self._end(End(StopReason.IN_DOUBT, self._turn.text, error=text))
+                    return
+                if self._spec.on_doubt is OnDoubt.ASK:
+                    self._question = f"{text}; `anima runs settle` says it, and the turn can go on"
                     return
                 await self._refuse(call, said.doubt(call.call.name))
         for refused in action.refused:
@@ -334,7 +340,8 @@ class Thinking:
 
     def _answer(self) -> Answer:
         turn = self._turn
-        ended = turn.ended or TurnEnded(stop_reason=StopReason.SUPERVISOR_SHUTDOWN, text=turn.text)
+        reason = StopReason.AWAITING_APPROVAL if self._question else StopReason.SUPERVISOR_SHUTDOWN
+        ended = turn.ended or TurnEnded(stop_reason=reason, text=turn.text, error=self._question)
         return Answer(
             turn=turn.id,
             text=ended.text,

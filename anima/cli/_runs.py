@@ -1,4 +1,4 @@
-"""`anima runs list|show|resume|cancel|forget CONFIG`."""
+"""`anima runs list|show|resume|cancel|settle|forget CONFIG`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from anima.agents import (
     ModelAnswered,
     ModelCalled,
     ModelFailed,
+    NotInDoubt,
     Run,
     ToolAnswered,
     ToolCalled,
@@ -26,9 +27,11 @@ from anima.agents import (
     end_run,
     forget_run,
     read_run,
+    settle_step,
 )
 from anima.config import AgentFile, Tree
 from anima.llm import redacted
+from anima.store import Store
 
 from ._configs import read_config
 from ._journals import fail, find_run, in_journal, read_runs
@@ -140,6 +143,29 @@ def cancel(file: Path, id: str) -> None:
         fail(f"run {run.id} has ended already, with {run.stop_reason}")
     in_journal(config, lambda store: end_run(store, run.id, time.time()), None, owner="anima runs cancel")
     click.echo(f"run {run.id} is cancelled", err=True)
+
+
+@runs.command()
+@FILE
+@ID
+@click.argument("step", type=int)
+@click.argument("outcome", type=click.Choice(["done", "not-done"]))
+@click.option("--note", default="", help="What the agent has to know beside.")
+def settle(file: Path, id: str, step: int, outcome: str, note: str) -> None:
+    """Say of a STEP that was cut off whether it took effect, so that its run can go on: for `on_doubt = "ask"`."""
+    config = read_config(file)
+    run = find_run(config, id)
+    if run.state == "ended":
+        fail(f"run {run.id} has ended already, with {run.stop_reason}")
+
+    async def work(store: Store) -> None:
+        await settle_step(store, run.id, step, took_effect=outcome == "done", note=note)
+
+    try:
+        in_journal(config, work, None, owner="anima runs settle")
+    except NotInDoubt as error:
+        fail(str(error))
+    click.echo(f"step {step} is settled: `anima runs resume {file} {run.id}` goes on", err=True)
 
 
 @runs.command()

@@ -220,8 +220,8 @@ class ThinkTable:
     context_tokens: a conversation that is longer than half of this is summarized
     spawn_depth: how deep agents may stand that it starts
     attempts: so often work on one step begins, after crashes, before the task is put aside
-    on_doubt: after a crash, when nobody knows whether a tool took effect that must not run twice: `tell` the model, or
-        `fail`
+    on_doubt: after a crash, when nobody knows whether a tool took effect that must not run twice: `tell` the model,
+        `ask` a person, who says so by `anima runs settle`, or `fail`
     auto_memory: whether what fits a task is recalled with it, and what was asked and answered is remembered
     max_memory_entries: at most so many memories are recalled with a task
     """

@@ -157,6 +157,25 @@ def test_a_step_in_doubt_is_shown_by_runs_show(tmp_path: Path) -> None:
     assert "ended with end_turn: It is done." in shown
 
 
+@pytest.mark.parametrize(("outcome", "said"), [("done", "took effect. Seen."), ("not-done", "had no effect")])
+def test_where_the_agent_says_so_a_person_settles_a_step_in_doubt(tmp_path: Path, outcome: str, said: str) -> None:
+    script = calls(("^go", "send", {"number": 1}), end="Somebody has looked")
+    agent(tmp_path, script, "send", more='[think]\non_doubt = "ask"\n')
+    die(tmp_path, "send1")
+    assert anima(tmp_path, "run", "agent.toml", "go").returncode == KILLED
+    question = "whether send took effect (step 2); `anima runs settle`"
+    assert question in anima(tmp_path, "run", "agent.toml", "--resume").stderr
+    assert question in anima(tmp_path, "dead-letters", "list", "agent.toml").stdout
+    (run,) = runs(tmp_path)
+    assert run["state"] == "aside"
+    clear(anima(tmp_path, "runs", "settle", "agent.toml", run["id"], "7", "done"), "not in doubt; there are: 2 .send.")
+    settled = anima(tmp_path, "runs", "settle", "agent.toml", run["id"], "2", outcome, "--note", "Seen.")
+    assert settled.returncode == 0, settled.stderr
+    assert anima(tmp_path, "runs", "resume", "agent.toml", run["id"]).stdout == "It is done.\n"
+    assert [name for name, _ in effects(tmp_path)] == ["send1"]
+    assert any(said in str(record.get("result")) for record in records(tmp_path))
+
+
 def test_where_the_agent_says_so_a_step_in_doubt_ends_the_run(tmp_path: Path) -> None:
     more = '[think]\non_doubt = "fail"\n'
     agent(tmp_path, calls(("^go", "send", {"number": 1}), end="not known"), "send", more=more)
