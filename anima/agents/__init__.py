@@ -61,6 +61,7 @@ from ._records import (
 )
 from ._runs import Entry, NotInDoubt, Run, end_run, forget_run, list_runs, read_run, retry_run, settle_step
 from ._spec import MEMORY_TOOLS, TALK_TOOLS, AgentSpec, MemorySpec, OnDoubt, TimerSpec
+from ._stats import AgentStats, ToolStats, read_stats
 from ._store_journal import JOURNAL, Retention, StoreJournal
 from ._talk import NobodyFound, tools_of
 
@@ -75,6 +76,7 @@ __all__ = [
     "AgentModelCalled",
     "AgentModelTrouble",
     "AgentSpec",
+    "AgentStats",
     "AgentToolCalled",
     "AgentTurnBegan",
     "AgentTurnEnded",
@@ -124,6 +126,7 @@ __all__ = [
     "ToolBegun",
     "ToolCalled",
     "ToolDone",
+    "ToolStats",
     "TurnBegan",
     "TurnDone",
     "TurnEnded",
@@ -140,6 +143,7 @@ __all__ = [
     "new_id",
     "open_home",
     "read_run",
+    "read_stats",
     "retry_run",
     "settle_step",
     "tools_of",

@@ -25,6 +25,7 @@ COMMANDS = {
     "restore": ("anima.cli._restore", "Bring back what was copied."),
     "run": ("anima.cli._run", "Give an agent a task and print its answer."),
     "runs": ("anima.cli._runs", "What agents have done: list, show, resume, cancel."),
+    "stats": ("anima.cli._stats", "What agents have done, in figures."),
     "supervise": ("anima.cli._supervise", "Run a supervision tree from a TOML file."),
 }
 
