@@ -58,12 +58,23 @@ def spent_by(records: Iterable[Record]) -> Spent:
     return Spent(tokens=tokens, cost=cost, calls=calls)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Shared:
     path: str
     budget: Budget
     spent: Spent = Spent()
-    reserved: Spent = Spent()
+    reservations: list[Spent] = attrs.field(factory=list)
+    #: who waits for room, in the order in which they came; only the first may take some
+    queue: list[Account] = attrs.field(factory=list)
+
+    @property
+    def reserved(self) -> Spent:
+        return sum(self.reservations, Spent())
+
+    def wake(self) -> None:
+        """Something has changed: the first in the queue looks again."""
+        if self.queue:
+            self.queue[0].wake()
 
     def left(self) -> Iterator[tuple[str, float]]:
         """What of each limit is not spent."""
@@ -91,40 +102,25 @@ class Budgets:
 
     def __init__(self, budgets: Mapping[str, Budget] | None = None, spent: Mapping[str, Spent] | None = None) -> None:
         self._shared = [_Shared(path, budget) for path, budget in (budgets or {}).items()]
-        self._given_back = trio.Event()
         for agent, one in (spent or {}).items():
             self.account(agent).spend(one)
 
     def account(self, agent: str, estimate: Callable[[ModelRequest], Spent] = _nothing) -> Account:
         """What the agent at this path draws on; `estimate` says what a request will spend."""
-        return Account([one for one in self._shared if agent.startswith(f"{one.path}/")], estimate, self)
+        return Account([one for one in self._shared if agent.startswith(f"{one.path}/")], estimate)
 
     def status(self) -> dict[str, str]:
         """By the path of each supervisor that has one, how much of its budget is spent: for people."""
         return {one.path: ", ".join(said for _, _, said in one.words()) for one in self._shared}
 
-    async def given_back(self) -> None:
-        """Wait until a reservation ends."""
-        await self._given_back.wait()
-
-    def give_back(self) -> None:
-        """A reservation has ended."""
-        self._given_back.set()
-        self._given_back = trio.Event()
-
 
 class Account:
-    """The budgets that one agent draws on, its own supervisor's and all above."""
+    """The budgets that one turn of an agent draws on: its own supervisor's and all above."""
 
-    def __init__(
-        self,
-        shared: Sequence[_Shared] = (),
-        estimate: Callable[[ModelRequest], Spent] = _nothing,
-        budgets: Budgets | None = None,
-    ) -> None:
+    def __init__(self, shared: Sequence[_Shared] = (), estimate: Callable[[ModelRequest], Spent] = _nothing) -> None:
         self._shared = shared
         self._estimate = estimate
-        self._budgets = budgets or Budgets()
+        self._woken: trio.Event | None = None
 
     def need(self, request: ModelRequest) -> Spent:
         """About what a call of the model will spend."""
@@ -139,7 +135,7 @@ class Account:
 
     def why(self, need: Spent) -> str:
         """Why there is no room for so much, for people."""
-        one, name = next(self._without_room(need, calls=False))
+        one, name = next(self._without_room(need, calls=True))
         said = next(said for other, _, said in one.words() if other == name)
         wanted = f"${need.cost:.2f}" if name == "cost" else f"{getattr(need, name):,}"
         return f"{said} of the budget of {one.path} are spent, and the next call may need {wanted}"
@@ -151,17 +147,40 @@ class Account:
                     yield one, name
 
     def fits(self, need: Spent) -> bool:
-        """Whether it could be reserved now. If not, and no limit is `reached`, it may be after `given_back`."""
-        for one in self._shared:
-            for name, left in one.left():
-                wanted = getattr(need, name)
-                if wanted and getattr(one.reserved, name) + wanted > left:
-                    return False
-        return True
+        """Whether it may be reserved now: there is room, and nobody waits longer.
 
-    async def given_back(self) -> None:
-        """Wait until somebody's reservation ends."""
-        await self._budgets.given_back()
+        If not, and no limit is `reached`, it may be after `wait_for_room`.
+        """
+        return all(self._fits(need, one) for one in self._shared)
+
+    def _fits(self, need: Spent, one: _Shared) -> bool:
+        reserved = one.reserved
+        wanted = {name: getattr(need, name) for name, _ in one.left()}
+        if not any(wanted.values()):
+            return True
+        if one.queue and one.queue[0] is not self:
+            return False
+        return all(not wanted[name] or getattr(reserved, name) + wanted[name] <= left for name, left in one.left())
+
+    async def wait_for_room(self) -> None:
+        """Wait until it is worth to look again; in the queue until something is `reserved`, or `leave`."""
+        for one in self._shared:
+            if self not in one.queue:
+                one.queue.append(self)
+        self._woken = trio.Event()
+        await self._woken.wait()
+
+    def wake(self) -> None:
+        """Have it look again."""
+        if self._woken is not None:
+            self._woken.set()
+
+    def leave(self) -> None:
+        """Wait for no room any more."""
+        for one in self._shared:
+            if self in one.queue:
+                one.queue.remove(self)
+                one.wake()
 
     def near(self) -> Iterator[tuple[str, str]]:
         """The limits of which `NEAR` is spent: a name for each, and the words to say so."""
@@ -180,13 +199,14 @@ class Account:
     def reserved(self, need: Spent) -> Iterator[None]:
         """While the block runs, so much is taken by it; what was really spent is told by `spend`."""
         for one in self._shared:
-            one.reserved += need
+            one.reservations.append(need)
+        self.leave()
         try:
             yield
         finally:
             for one in self._shared:
-                one.reserved -= need
-            self._budgets.give_back()
+                one.reservations.remove(need)
+                one.wake()
 
     def spend(self, spent: Spent) -> None:
         """So much was spent."""

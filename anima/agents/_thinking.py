@@ -84,6 +84,9 @@ class Thinking:
         self._interruptible = Interruptible(trio.CancelScope())
         #: what a person has to say before it can go on
         self._question: str | None = None
+        #: it has said that it waits for room in a budget, and until when its last answer may
+        self._waits_for_room = False
+        self._room_until: float | None = None
         #: the answer that is coming
         self._partial = Assembly()
 
@@ -105,8 +108,11 @@ class Thinking:
         """
         self._interruptible = interruptible
         if self._turn.ended is None:
-            with interruptible.scope:
-                await self._think()
+            try:
+                with interruptible.scope:
+                    await self._think()
+            finally:
+                self._ways.account.leave()
             if self._turn.ended is None and interruptible.interrupted:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + RECORDING_SECONDS):
                     await self._end(End(StopReason.CANCELLED, self._partial.text or self._turn.text))
@@ -119,7 +125,7 @@ class Thinking:
             notes += [note for note in await self._ways.notes() if note.id not in known]
             action = self._turn.next(notes, self._seconds, self._ways.account)
             need = self._need(action)
-            if isinstance(action, CallModel | Compact) and not self._ways.account.fits(need):
+            if not getattr(action, "again", False) and not self._ways.account.fits(need):
                 await self._wait_for_room(action)
                 continue
             match action:
@@ -138,24 +144,36 @@ class Thinking:
                     await self._end(action)
 
     def _need(self, action: Action) -> Spent:
-        """What is to be reserved for it. What was asked before, and is asked again, was found to have room then."""
+        """What is to be reserved for it; what was asked before, and is asked again, too."""
         match action:
-            case CallModel(again=False, request=request) | Compact(request=ModelRequest() as request):
+            case CallModel(request=request) | Compact(request=ModelRequest() as request):
                 return self._ways.account.need(request)
             case _:
                 return Spent()
 
-    async def _wait_for_room(self, action: CallModel | Compact) -> None:
-        """Others have reserved what is left of a budget: wait until one of them has settled, and look again."""
+    async def _wait_for_room(self, action: Action) -> None:
+        """Others have reserved what is left of a budget: wait until it is worth to look again.
+
+        Not longer than the time of the turn, or of its landing: then it goes on without.
+        """
+        what = "others have reserved what is left of a budget"
         told = action.told if isinstance(action, CallModel) else ()
         last = next((one for one in told if one.why is Why.LAND), None)
-        deadline = self._time_is_over if last is None else trio.current_time() + LANDING_SECONDS
+        deadline = self._time_is_over
+        if last is not None:  # from its first wait on, however often it looks again
+            deadline = self._room_until = self._room_until or trio.current_time() + LANDING_SECONDS
+        if not self._waits_for_room:
+            self._waits_for_room = True
+            self._ways.tell(ModelErred(self._turn.id, what, "waiting for room"))
         scope = trio.CancelScope(deadline=deadline)
         with self._interruptible.repeatable(scope):
-            await self._ways.account.given_back()
-        if scope.cancelled_caught and last is not None and not self._interruptible.parked:
-            error = "others have reserved what is left of a budget"
-            await self._end(End(StopReason(last.about), self._turn.text, error=error))
+            await self._ways.account.wait_for_room()
+        if not scope.cancelled_caught or self._interruptible.parked:
+            return
+        if last is not None:
+            await self._end(End(StopReason(last.about), self._turn.text, error=what))
+        elif isinstance(action, Compact):
+            await self._record(_compacted(action, self._seconds))
 
     async def _record(self, *records: Record, taken: Sequence[str] = ()) -> None:
         await self._ways.journal.append(self._turn.id, records, taken)
@@ -170,8 +188,9 @@ class Thinking:
             taken = [one.id for one in action.told if one.why is Why.NOTE]
             await self._record(ModelCalled(step=action.step, told=action.told, seconds=self._seconds), taken=taken)
         name = self._ways.model.name
-        if any(one.why in (Why.CORRECTION, Why.REFLECTION) for one in action.told):
-            self._ways.tell(TextReset(self._turn.id, action.told[-1].text.partition("\n")[0]))
+        for again in action.told:
+            if again.why in (Why.CORRECTION, Why.REFLECTION):
+                self._ways.tell(TextReset(self._turn.id, again.text.partition("\n")[0]))
         self._ways.tell(ModelAsked(self._turn.id, action.step, name))
         began = trio.current_time()
         assembly = self._partial = Assembly()
@@ -228,9 +247,7 @@ class Thinking:
         return assembly.answer()
 
     async def _compact(self, action: Compact) -> None:
-        compacted = Compacted(
-            step=action.step, messages=action.messages, summary="", clipped=action.request is None, seconds=0.0
-        )
+        compacted = _compacted(action, 0.0)
         if action.request is not None:
             scope = trio.CancelScope(deadline=self._time_is_over)
             with self._interruptible.repeatable(scope), contextlib.suppress(ModelError):
@@ -353,3 +370,9 @@ class Thinking:
             output=turn.output,
             error=ended.error,
         )
+
+
+def _compacted(action: Compact, seconds: float) -> Compacted:
+    """The beginning of the conversation is left out, without a summary."""
+    clipped = action.request is None
+    return Compacted(step=action.step, messages=action.messages, summary="", clipped=clipped, seconds=seconds)

@@ -61,20 +61,25 @@ class Turn(TurnState):
         """
         action = self._next(notes, seconds)
         match action:
-            case CallModel(again=False):
-                return self._within(account, action, notes)
-            case Compact(request=ModelRequest() as request) if reason := account.reached(account.need(request)):
-                return self._end(reason, error=account.why(account.need(request)))
+            case CallModel(again=False) if account is not None:
+                return self._within(account, action)
+            case Compact(request=ModelRequest() as request) if account is not None:
+                need = account.need(request)
+                reason = account.reached(need, calls=False)
+                return action if reason is None else self._end(reason, error=account.why(need))
         return action
 
-    def _within(self, account: Account, action: CallModel, notes: Sequence[Told]) -> Action:
+    def _within(self, account: Account, action: CallModel) -> Action:
         if not action.landing:
             need = account.need(action.request)
             reason = account.reached(need + need)
             if reason is None:
                 near = [said.near_together(*one) for one in account.near() if one[0] not in self._warned]
                 return self._call_model(action.step, (*action.told, *near)) if near else action
-            action = self._land(reason, notes)
+            told = [one for one in action.told if one.why is not Why.TASK]
+            if self._calls_nothing() and not any(one.why is Why.CORRECTION for one in told):
+                return End(StopReason.END_TURN, self.text)  # it was only to be looked at once more
+            action = self._land(reason, told)
         need = account.need(action.request)
         reason = account.reached(need, calls=False)
         return action if reason is None else self._end(reason, error=account.why(need))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from anima.actors import ActorRef, open_system
-from anima.agents import Agent, Budget, Budgets, Home, Limits, MemoryJournal, Spent, StopReason, Task
+from anima.agents import Agent, Budget, Budgets, Home, Limits, MemoryJournal, Record, Spent, StopReason, Task
 from anima.agents import _said as said
+from anima.agents._thinking import LANDING_SECONDS
 from anima.config import load_tree
 from anima.llm import FinishReason, ModelSpec, Price, ToolChoice, ToolMessage, Usage
 from anima.testing import Call, End, Say, ScriptedModel, Wait, scripted_home
@@ -110,6 +112,132 @@ async def test_who_waits_for_room_is_parked_and_interrupted_like_any_other(autoj
     assert answers.pop("eve") is StopReason.CANCELLED
     assert set(answers.values()) == {StopReason.SUPERVISOR_SHUTDOWN}
     assert len(model.requests) == 2
+
+
+LONG = "word " * 400
+
+
+@pytest.mark.parametrize("budget", [Budget(calls=1), Budget(tokens=4000)])
+async def test_a_long_conversation_is_summarized_where_the_budget_has_room_and_ends_the_turn_where_not(
+    budget: Budget,
+) -> None:
+    """Calls of tools have nothing to do with it."""
+    model = ScriptedModel([LONG, "in short", "the end"])
+    home = home_with(model, budget)
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, spec(context_tokens=600), home)
+        assert (await ada.ask(Task("talk"))).complete
+        home.budgets.account("home/ada").spend(Spent(tokens=3300 - 600, calls=1))
+        answer = await ada.ask(Task("go on"))
+    expected = StopReason.BUDGET_CALLS if budget.tokens is None else StopReason.BUDGET_TOKENS
+    assert answer.stop_reason is expected
+    assert answer.text == ("the end" if budget.tokens is None else "")
+
+
+async def hold(home: Home, tokens: int, seconds: float) -> None:
+    """Somebody else's call, which takes long."""
+    with home.budgets.account("home/other").reserved(Spent(tokens=tokens)):
+        await trio.sleep(seconds)
+
+
+async def test_who_waits_for_room_longer_than_its_time_leaves_out_the_summary_and_lands(
+    autojump_clock: MockClock,
+) -> None:
+    model = ScriptedModel([LONG, "as good as I can"])
+    home = home_with(model, Budget(tokens=10_000))
+    limited = spec(context_tokens=600, limits=Limits(seconds=30))
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ada = await system.spawn("ada", Agent, limited, home)
+        assert (await ada.ask(Task("talk"))).complete
+        nursery.start_soon(hold, home, 9000, 50.0)
+        await trio.testing.wait_all_tasks_blocked()
+        answer = await ada.ask(Task("go on"))
+    assert (answer.stop_reason, answer.text) == (StopReason.BUDGET_TIME, "as good as I can")
+    assert trio.current_time() == pytest.approx(50)
+
+
+async def test_a_last_answer_does_not_wait_for_ever_however_often_others_settle(autojump_clock: MockClock) -> None:
+    home = home_with(ScriptedModel([]), Budget(tokens=10_000))
+    limited = spec(limits=Limits(seconds=30))
+
+    async def hold_again_and_again() -> None:
+        while True:
+            async with trio.open_nursery() as both:  # one ends while the other one lasts
+                both.start_soon(hold, home, 4500, 20.0)
+                both.start_soon(hold, home, 4600, 21.0)
+
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ada = await system.spawn("ada", Agent, limited, home)
+        for _ in range(2):
+            nursery.start_soon(hold, home, 4800, 1000.0)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(hold_again_and_again)
+        answer = await ada.ask(Task("go"))
+        nursery.cancel_scope.cancel()
+    assert answer.stop_reason is StopReason.BUDGET_TIME
+    assert "others have reserved" in (answer.error or "")
+    assert trio.current_time() <= 30 + 2 * LANDING_SECONDS
+
+
+async def test_what_was_asked_before_and_is_asked_again_is_reserved_again(autojump_clock: MockClock) -> None:
+    journal = MemoryJournal()
+    model = ScriptedModel([[Wait(10), Say("said"), End(FinishReason.STOP, Usage(900, 100))]], repeat=True)
+    budget = Budget(tokens=2500)
+    first = Home(scripted_home(model).models, journal, budgets=Budgets({"home": budget}))
+
+    async def ask(names: str, home: Home) -> None:
+        async with open_system() as system, trio.open_nursery() as nursery:
+            for name in names.split():
+                ref = await system.spawn(name, Agent, spec(name), home)
+                nursery.start_soon(ref.ask, Task("go", id=name))
+            if home is first:
+                await trio.sleep(1)
+                home.park()
+
+    await ask("ada bob", first)
+    journal.restarted()
+    again = Home(first.models, journal, budgets=Budgets({"home": budget}, await journal.spent()))
+    await ask("ada bob eve fay", again)
+    assert sum([one.tokens for one in (await journal.spent()).values()]) <= 2500
+
+
+async def test_who_came_first_gets_room_first(autojump_clock: MockClock) -> None:
+    """Also where it needs more than those who came later."""
+    order: list[str] = []
+    home = home_with(ScriptedModel([]), Budget(tokens=3000))
+
+    async def take(name: str, tokens: int) -> None:
+        account, need = home.budgets.account(f"home/{name}"), Spent(tokens=tokens)
+        while not account.fits(need):
+            await account.wait_for_room()
+        with account.reserved(need):
+            order.append(name)
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as nursery:
+        for name, tokens in (("first", 2000), ("big", 2500), ("small", 500), ("other", 500)):
+            nursery.start_soon(take, name, tokens)
+            await trio.testing.wait_all_tasks_blocked()
+    assert order == ["first", "big", "small", "other"]
+
+
+async def test_calls_of_tools_are_not_overdrawn_by_those_who_call_at_the_same_time(autojump_clock: MockClock) -> None:
+    slow = SlowJournal()
+    model = ScriptedModel([[Say("so far"), Call("look"), Call("look")], "that is all"], repeat=True)
+    home = Home(scripted_home(model).models, slow, budgets=Budgets({"home": Budget(calls=3)}))
+    async with open_system() as system, trio.open_nursery() as nursery:
+        for name in ("ada", "bob", "eve"):
+            ref = await system.spawn(name, Agent, spec(name, toolbox=Toolbox([look])), home)
+            nursery.start_soon(ref.ask, Task("go"))
+    assert sum([one.calls for one in (await slow.spent()).values()]) == 3
+
+
+class SlowJournal(MemoryJournal):
+    """Each write takes a moment, in which others look at the same budget."""
+
+    async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
+        await trio.sleep(0.1)
+        await super().append(turn, records, taken)
 
 
 async def test_at_the_last_call_of_a_tool_others_are_refused_and_the_answer_lands() -> None:
