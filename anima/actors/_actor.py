@@ -138,6 +138,11 @@ class Actor(Generic[M_contra]):
         current = self._cell.current
         return math.inf if current is None else current.deadline
 
+    @property
+    def last_attempt(self) -> bool:
+        """Whether what is being handled is given up if a crash cuts it off now: see `attempts`."""
+        return self._cell.last_attempt
+
     # What I do
 
     async def spawn(self, id: str, actor: Callable[P, Actor[M]], /, *args: P.args, **kwargs: P.kwargs) -> ActorRef[M]:

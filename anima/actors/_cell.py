@@ -270,6 +270,15 @@ class Cell(Receiver):
             for envelope in stashed:
                 self._hand_on(envelope)
 
+    @property
+    def _attempts(self) -> int:
+        return self.spec.attempts or self.spec.kind.attempts
+
+    @property
+    def last_attempt(self) -> bool:
+        """Whether the current message is lost if its handling is cut off now."""
+        return self.current is not None and self.current.attempts + 1 >= self._attempts
+
     def unfinished(self, reason: Reason, error: BaseException | None) -> None:
         """The handling of the current message was cut off by the end of its incarnation."""
         envelope = self.current
@@ -282,8 +291,7 @@ class Cell(Receiver):
             if envelope.reply.over and reason is Reason.INTERRUPTED:
                 return  # it was being cut short in any case
         again = Redelivery(envelope)
-        attempts = self.spec.attempts or self.spec.kind.attempts
-        if again.attempts < attempts and not self.ended:
+        if again.attempts < self._attempts and not self.ended:
             self.mailbox.give_back([again])
         else:
             self.lost(again, reason, error)

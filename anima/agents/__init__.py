@@ -16,7 +16,7 @@ From the bottom up:
 Start with `open_home` and `Agent`.
 """
 
-from ._agent import AGENT, Agent, NotKept, PutAside
+from ._agent import AGENT, Agent
 from ._answer import Answer, Spent, StopReason
 from ._budgets import Budget, Budgets
 from ._codec import UnreadableRecord
@@ -59,6 +59,7 @@ from ._records import (
     TurnEnded,
     Why,
 )
+from ._refusals import NotKept, PutAside
 from ._runs import Entry, NotInDoubt, Run, end_run, forget_run, list_runs, read_run, retry_run, settle_step
 from ._spec import MEMORY_TOOLS, TALK_TOOLS, AgentSpec, MemorySpec, OnDoubt, TimerSpec
 from ._stats import AgentStats, ToolStats, read_stats

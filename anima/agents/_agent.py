@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import attrs
@@ -12,26 +12,36 @@ import trio
 
 from anima.actors import Actor, ActorError, ActorRef, Refused, Stop, Timer, receive
 from anima.hub import Capability, Hub
-from anima.llm import CircuitClosed, CircuitOpened, FallingBack, Incident, Message, Retrying
+from anima.llm import Incident, Message
 from anima.memory import MemoryFault
 from anima.store import StoreError
-from anima_supervisors import DynamicSupervisorSpec, leaves
+from anima_supervisors import DynamicSupervisorSpec, describe
 from anima_tools import Invocation, Toolbox
 
 from . import _said as said
 from ._answer import Answer, StopReason
 from ._codec import UnreadableRecord
 from ._conversation import read_conversation, read_turn
-from ._events import AgentMemoryTrouble, AgentModelTrouble, AgentTurnBegan, ModelErred, TurnDone, TurnEvent, TurnStarted
+from ._events import (
+    AgentMemoryTrouble,
+    AgentModelTrouble,
+    AgentTurnBegan,
+    ModelErred,
+    TurnDone,
+    TurnEvent,
+    TurnStarted,
+    incident_words,
+)
 from ._home import Home
 from ._listener import Listener
 from ._messages import Note, Resume, Task, Tick, Wake
 from ._records import Told, TurnBegan
+from ._refusals import NotKept, PutAside, kept
 from ._remembering import Remembering
 from ._spec import AgentSpec, TimerSpec
 from ._state import Plan
 from ._talk import bring_back, talk_tools
-from ._thinking import Thinking, Ways
+from ._thinking import RECORDING_SECONDS, Thinking, Ways
 from ._turn import Turn
 
 #: The capability that every agent offers, beside its own: by it agents find each other.
@@ -42,14 +52,6 @@ LATER = 10.0
 PATIENCE = 0.9
 #: So many conversations are held in memory; others are read from the journal again.
 REMEMBERED = 32
-
-
-class NotKept(Refused):
-    """What the agent does cannot be kept, or read: the task was not done, or not further than its journal says."""
-
-
-class PutAside(Refused):
-    """A turn has crashed its agent, or the program, too often: it is left alone until somebody retries it."""
 
 
 class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
@@ -121,7 +123,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
 
     @receive
     async def note(self, note: Note) -> None:
-        with _kept(self.ref.path):
+        with kept(self.ref.path):
             await self.home.journal.post(self.ref.path, note.to(self.ref.path))
         await self.wake(Wake())
 
@@ -133,7 +135,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         """
         journal, me = self.home.journal, self.ref.path
         try:
-            with _kept(me):
+            with kept(me):
                 waiting = list(await journal.unfinished(me)) if self.home.resume else []
                 waiting = waiting or [letter.id for letter in await journal.letters(me)]
         except NotKept:
@@ -155,7 +157,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         self._wake_up()
 
     async def _resume(self, id: str) -> None:
-        with _kept(self.ref.path):
+        with kept(self.ref.path):
             turn = await read_turn(self.home.journal, id, self._plan, ())
             letters = () if turn.began else await self.home.journal.letters(self.ref.path)
         for letter in letters:
@@ -185,7 +187,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
 
     async def _set_due(self, timer: TimerSpec, due: float) -> None:
         self._arm(timer, due)
-        with _kept(self.ref.path):
+        with kept(self.ref.path):
             await self.home.journal.set_due(self.ref.path, timer.message, due)
 
     def _arm(self, timer: TimerSpec, due: float, least: float = 0.0) -> None:
@@ -204,7 +206,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         listener: ActorRef[TurnEvent] | None = None,
         taken: Sequence[str] = (),
     ) -> Answer:
-        with _kept(self.ref.path):
+        with kept(self.ref.path):
             return await self._turn(id, text, conversation, Listener(listener), taken)
 
     async def _turn(self, id: str, text: str, conversation: str, listener: Listener, taken: Sequence[str]) -> Answer:
@@ -230,9 +232,15 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             self.system.emit(AgentTurnBegan, me, turn=id, resumed=resumed)
         self._now = id, tell
         memory = self._remembering
-        ways = self._ways(tell, [] if memory is None else await memory.told(text))
+        ways = self._ways(tell, [] if memory is None else await memory.told(text, history))
         with self.home.thinking_about(id) as interruptible:
-            answer = await Thinking(turn, self.spec, ways).run(interruptible)
+            try:
+                answer = await Thinking(turn, self.spec, ways).run(interruptible)
+            except (StoreError, UnreadableRecord):
+                raise
+            except Exception as error:
+                await self._failed(id, error)
+                raise
         self._now = None
         if self._woken:  # what was not seen in this turn is a turn of its own
             self._woken = False
@@ -247,6 +255,14 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         self._remember(conversation, turn)
         await listener.finish(TurnDone(id, answer))
         return answer
+
+    async def _failed(self, turn: str, error: Exception) -> None:
+        """It is about to crash: let the journal say by what, and, if this was the last try, that it is over."""
+        journal, why = self.home.journal, describe(error)
+        with trio.move_on_after(RECORDING_SECONDS, shield=True), contextlib.suppress(StoreError):
+            await journal.failed(turn, why)
+            if self.last_attempt:
+                await journal.put_aside(turn, f"it has crashed its agent {self.attempts} times in a row")
 
     def _plan_of(self, turn: str, conversation: str) -> Plan:
         """How a turn is to go: what it writes into memory bears its name."""
@@ -284,7 +300,7 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
 
     def _incident(self, incident: Incident) -> None:
         """Something is done about a model that could not answer."""
-        what, error = _words(incident)
+        what, error = incident_words(incident)
         self.system.emit(
             AgentModelTrouble, self.ref.path, model=incident.model, what=f"{error}; {what}" if error else what
         )
@@ -321,30 +337,3 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         asked = self.asked_until - trio.current_time()
         own = self.spec.limits.seconds
         return min(self.ask_timeout, PATIENCE * max(0.0, asked), math.inf if own is None else own)
-
-
-@contextlib.contextmanager
-def _kept(path: str) -> Iterator[None]:
-    """An error of the journal is no crash of the agent: whoever asked is told, and nothing is begun anew over it."""
-    try:
-        yield
-    except (StoreError, UnreadableRecord) as error:
-        raise NotKept(f"{path} cannot use its journal: {error}") from error
-    except ExceptionGroup as group:  # from the tools of a turn, which run at once
-        matched, rest = group.split((StoreError, UnreadableRecord))
-        if matched is None or rest is not None:
-            raise
-        raise NotKept(f"{path} cannot use its journal: {next(leaves(matched))}") from group
-
-
-def _words(incident: Incident) -> tuple[str, str]:
-    """What is done, and the error that it is done about."""
-    match incident:
-        case Retrying(_, error, delay, attempt):
-            return f"attempt {attempt} in {delay:.1f} s", str(error)
-        case FallingBack(_, error, to):
-            return f"{to} is asked instead", str(error)
-        case CircuitOpened(_, failures, seconds):
-            return f"failed {failures} times in a row; it is left alone for {seconds:.0f} s", ""
-        case CircuitClosed():
-            return "it answers again", ""

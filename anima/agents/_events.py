@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 import attrs
 
 from anima.actors import message
-from anima.llm import Usage
+from anima.llm import CircuitClosed, CircuitOpened, FallingBack, Incident, Retrying, Usage
 from anima_supervisors import Event
 
 from ._answer import Answer
@@ -217,3 +217,16 @@ def agent_events() -> dict[str, type[Event]]:
         AgentTurnEnded,
     )
     return {kind.name: kind for kind in kinds}
+
+
+def incident_words(incident: Incident) -> tuple[str, str]:
+    """What is done, and the error that it is done about."""
+    match incident:
+        case Retrying(_, error, delay, attempt):
+            return f"attempt {attempt} in {delay:.1f} s", str(error)
+        case FallingBack(_, error, to):
+            return f"{to} is asked instead", str(error)
+        case CircuitOpened(_, failures, seconds):
+            return f"failed {failures} times in a row; it is left alone for {seconds:.0f} s", ""
+        case CircuitClosed():
+            return "it answers again", ""

@@ -68,6 +68,9 @@ class Journal(Protocol):
     async def park(self, turn: str) -> None:
         """A turn is left as it is, on purpose: what was begun with `attempt` was no failure, and does not count."""
 
+    async def failed(self, turn: str, error: str) -> None:
+        """Work on a turn was cut off by this; it is told with what becomes of the turn."""
+
     async def put_aside(self, turn: str, error: str) -> None:
         """A turn is given up, until somebody says otherwise: it is no longer unfinished."""
 
@@ -167,6 +170,9 @@ class MemoryJournal:
 
     async def park(self, turn: str) -> None:
         self._turns[turn].attempts -= 1
+
+    async def failed(self, turn: str, error: str) -> None:
+        pass  # nobody looks at it from outside
 
     async def put_aside(self, turn: str, error: str) -> None:
         self._turns[turn].state = "aside"

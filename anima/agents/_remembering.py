@@ -5,9 +5,10 @@ It helps where it can: a memory that cannot be used keeps no agent from answerin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from anima.llm import AssistantMessage, Message, UserMessage
 from anima.memory import AgentMemory, MemoryFault, NewMemory, Source, memory_tools
 from anima.store import StoreError
 from anima_tools import Tool
@@ -43,28 +44,43 @@ class Remembering:
         made = memory_tools(self._memory, run=turn, conversation=conversation)
         return [tool for tool in made if tool.name in self._spec.tools]
 
-    async def told(self, task: str) -> list[Told]:
-        """What is remembered of this, to be told with the task."""
-        if not self._spec.auto:
+    async def told(self, task: str, history: Sequence[Message]) -> list[Told]:
+        """What is remembered of this, to be told with the task; not what stands in the conversation all the same."""
+        if not self._spec.auto or not self._spec.entries:
             return []
+        said_before = "\n".join(
+            message.text for message in history if isinstance(message, UserMessage | AssistantMessage)
+        )
         try:
-            text = await self._memory.inject(task, self._spec.tokens, limit=self._spec.entries)
+            text = await self._memory.inject(
+                task,
+                self._spec.tokens,
+                limit=self._spec.entries,
+                leave_out=lambda memory: memory.text in said_before,
+            )
         except (StoreError, MemoryFault) as error:
             self._trouble(f"nothing is recalled: {error}")
             return []
         return [said.memory(text)] if text else []
 
-    async def keep(self, journal: Journal, turn: str, began: TurnBegan, text: str, ended: float | None = None) -> None:
+    async def keep(self, journal: Journal, turn: str, began: TurnBegan, text: str, ended: float | None = None) -> bool:
         """Remember what was asked and answered. Once, however often the end of a turn is come to.
 
-        `ended` is when that was, in UNIX seconds; by default now.
+        `ended` is when that was, in UNIX seconds; by default now. False if it cannot be: it is owed, and tried again
+        when the agent is started the next time.
         """
-        at = None if ended is None else datetime.fromtimestamp(ended, UTC)
-        if began.remember and await self._kept(turn, began, text, at):
+        if not began.remember:
+            return True
+        try:
+            await self._kept(turn, began, text, None if ended is None else datetime.fromtimestamp(ended, UTC))
             await journal.remembered(turn)
+        except (StoreError, MemoryFault) as error:
+            self._trouble(f"turn {turn} is not remembered for now: {error}")
+            return False
+        return True
 
     async def catch_up(self, journal: Journal, agent: str) -> None:
-        """Remember those turns that had ended when the program, or the memory, did.
+        """Remember those turns that had ended when the program, or the memory, did; as far as that goes now.
 
         Raises `StoreError` of the journal.
         """
@@ -74,17 +90,19 @@ class Remembering:
             except UnreadableRecord as error:
                 self._trouble(f"turn {id} is not remembered: {error}")
                 continue
-            if turn.began is not None and turn.ended is not None:
-                await self.keep(journal, id, turn.began, turn.ended.text, ended)
+            if turn.began is None or turn.ended is None:
+                continue
+            if not await self.keep(journal, id, turn.began, turn.ended.text, ended):
+                return
 
-    async def _kept(self, turn: str, began: TurnBegan, text: str, at: datetime | None) -> bool:
+    async def _kept(self, turn: str, began: TurnBegan, text: str, at: datetime | None) -> None:
         sender = began.sender
         asker = sender.rpartition("/")[2] or "user"
         both = [("task", began.task, asker, Source.MODEL if sender else Source.USER)]
         both.append(("answer", text, self._memory.agent, Source.MODEL))
         new = [
             NewMemory(
-                self._redacted(text)[:KEPT],
+                self._redacted(text[: 4 * KEPT])[:KEPT],
                 source=source,
                 run=turn,
                 conversation=began.conversation,
@@ -96,9 +114,4 @@ class Remembering:
             for what, text, speaker, source in both
             if text.strip()
         ]
-        try:
-            await self._memory.remember_many(new)
-        except (StoreError, MemoryFault) as error:
-            self._trouble(f"turn {turn} is not remembered for now: {error}")
-            return False
-        return True
+        await self._memory.remember_many(new)

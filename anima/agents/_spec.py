@@ -57,8 +57,8 @@ class MemorySpec:
     def __attrs_post_init__(self) -> None:
         for unknown in sorted(self.tools - set(MEMORY_TOOLS)):
             raise BadSpec(f"{unknown!r} is no tool over memory; valid: {', '.join(MEMORY_TOOLS)}")
-        if self.entries < 1 or self.tokens < 1:
-            raise BadSpec("entries and tokens of a memory must be 1 or more")
+        if self.entries < 0 or self.tokens < 1:
+            raise BadSpec("entries of a memory must be 0 or more, tokens 1 or more")
 
 
 class OnDoubt(enum.Enum):

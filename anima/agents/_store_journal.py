@@ -21,6 +21,7 @@ KEEP = 90 * 24 * 3600.0
 SIZE = 1 << 30
 #: So many turns are let go in one transaction: of those that are too old, and of those that take too much room.
 TOO_OLD, TOO_MUCH = 500, 20
+DAY = 86_400.0
 
 #: Migrations that were once released stay as they are; a change is a new one at the end.
 JOURNAL = Schema(
@@ -74,7 +75,7 @@ JOURNAL = Schema(
             name TEXT NOT NULL,
             persona TEXT NOT NULL,
             key TEXT NOT NULL,
-            turn INTEGER NOT NULL REFERENCES turns (number) ON DELETE CASCADE,
+            turn INTEGER REFERENCES turns (number) ON DELETE SET NULL,  -- in which it was started
             PRIMARY KEY (agent, name)
         ) WITHOUT ROWID;
         CREATE INDEX spawned_in ON spawned (turn);
@@ -116,10 +117,13 @@ class StoreJournal:
     async def prune(self, retention: Retention) -> int:
         """Let go of turns that ended, and letters that were seen, too long ago; how many turns that were.
 
-        Then, while the journal holds too many bytes, of the oldest turns that have ended. What was spent stays counted.
+        Then, while the journal holds too many bytes, of the oldest turns that have ended; its file grows no further,
+        and gets no smaller. What was spent stays counted, and what is still to be remembered waits for that. How old
+        something is is counted from what happened last, if that was longer ago: a clock that has jumped ahead costs
+        nothing.
         """
-        before, gone = self._now() - retention.keep, 0
-        while count := await self.store.write(lambda connection: _forget(connection, before, retention.size)):
+        now, gone = self._now(), 0
+        while count := await self.store.write(lambda connection: _forget(connection, now, retention)):
             gone += count
         return gone
 
@@ -146,7 +150,7 @@ class StoreJournal:
                     (spent.tokens, spent.cost, spent.calls, turn),
                 )
             if progress:
-                connection.execute("UPDATE turns SET attempts = 1 WHERE id = ? AND attempts > 1", (turn,))
+                connection.execute("UPDATE turns SET attempts = 1, error = NULL WHERE id = ? AND attempts > 1", (turn,))
             connection.executemany(
                 "UPDATE letters SET seen = ? WHERE id = ? AND seen IS NULL", [(now, id) for id in taken]
             )
@@ -197,12 +201,15 @@ class StoreJournal:
             ).fetchall()
         )
 
+    async def failed(self, turn: str, error: str) -> None:
+        sql = "UPDATE turns SET error = ? WHERE id = ? AND state = 'open'"
+        await self.store.write(lambda connection: connection.execute(sql, (_plain(error), turn)).fetchall())
+
     async def put_aside(self, turn: str, error: str) -> None:
         row = (_plain(error), self._now(), turn)
+        sql = "error = ? || coalesce('; the last time by ' || error, ''), changed = ? WHERE id = ?"
         await self.store.write(
-            lambda connection: connection.execute(
-                "UPDATE turns SET state = 'aside', error = ?, changed = ? WHERE id = ?", row
-            ).fetchall()
+            lambda connection: connection.execute(f"UPDATE turns SET state = 'aside', {sql}", row).fetchall()
         )
 
     async def unremembered(self, agent: str) -> Mapping[str, float | None]:
@@ -222,7 +229,7 @@ class StoreJournal:
         )
 
     async def spawned(self, agent: str, *, now_open: bool) -> tuple[Spawned, ...]:
-        sql = "SELECT name, persona, key FROM spawned s, turns t WHERE s.agent = ? AND t.number = s.turn"
+        sql = "SELECT name, persona, key FROM spawned s LEFT JOIN turns t ON t.number = s.turn WHERE s.agent = ?"
         only = " AND t.state = 'open'" if now_open else ""
         rows = await self.store.read(
             lambda connection: connection.execute(f"{sql}{only} ORDER BY name", (agent,)).fetchall()
@@ -294,20 +301,30 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _forget(connection: Connection, before: float, size: int) -> int:
+def _forget(connection: Connection, now: float, retention: Retention) -> int:
     """Some of what may go: others write in between."""
+    (last,) = connection.execute("SELECT max(changed) FROM turns").fetchone()
+    before = min(now, (last or now) + DAY) - retention.keep
     connection.execute("DELETE FROM letters WHERE seen < ?", (before,))
     delete = (
         "DELETE FROM turns WHERE number IN (SELECT number FROM turns WHERE state = 'ended' AND {} LIMIT ?) RETURNING 1"
     )
-    if gone := connection.execute(delete.format("changed < ?"), (before, TOO_OLD)).fetchall():
+    if gone := connection.execute(delete.format("changed < ? AND NOT owed"), (before, TOO_OLD)).fetchall():
         return len(gone)
+    # What began after one that is open may be a part of it, whose result will be asked for; unless that is given up.
+    parts = "number < (SELECT coalesce(min(number), {}) FROM turns WHERE state = 'open' AND began >= ?) ORDER BY number"
+    one = delete.format(parts.format(2**62))
+    count = 0
+    while count < TOO_MUCH and _used(connection) > retention.size:
+        if not connection.execute(one, (before, 1)).fetchall():
+            break
+        count += 1
+    return count
+
+
+def _used(connection: Connection) -> int:
     (used,) = connection.execute(
         "SELECT (p.page_count - f.freelist_count) * s.page_size"
         " FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s"
     ).fetchone()
-    if used <= size:
-        return 0
-    # What began after one that is open may be a part of it, whose result will be asked for; unless that is given up.
-    parts = "number < (SELECT coalesce(min(number), {}) FROM turns WHERE state = 'open' AND began >= ?) ORDER BY number"
-    return len(connection.execute(delete.format(parts.format(2**62)), (before, TOO_MUCH)).fetchall())
+    return int(used)

@@ -61,6 +61,8 @@ async def bring_back(agent: Agent) -> None:
 
     Where agents go on only when they are told to, those of turns that can be gone on with.
     """
+    if "spawn_agent" not in {one.name for one in talk_tools(agent)}:
+        return  # it may not any more
     for spawned in await agent.home.journal.spawned(agent.ref.path, now_open=not agent.home.resume):
         with contextlib.suppress(ChildStartFailed):  # the tree has told why; without it the agent works all the same
             await _spawn(agent, spawned)
@@ -154,7 +156,12 @@ class _Talk:
             topic: words joined by dots, like news.sport
             text: what they have to know
         """
-        count = await self._hub.publish(topic, Note(text, self._agent.ref.path, invocation.key))
+        note, me = Note(text, self._agent.ref.path, invocation.key), self._agent
+        agents = set(self._hub.find("agent"))
+        for ref in self._hub.listeners(topic, note):
+            if ref in agents:  # kept for it first, whatever happens to it or to the program
+                await me.home.post(ref, note)
+        count = await self._hub.publish(topic, note)
         return f"{count} listen to {topic} and were told"
 
     async def spawn_agent(self, name: str, persona: str, invocation: Invocation) -> str:

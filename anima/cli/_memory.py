@@ -102,19 +102,25 @@ def show(file: Path, id: int, agent: str | None) -> None:
 @click.argument("text")
 @_AGENT
 @click.option("--key", help="A name to look it up by.")
-def add(file: Path, text: str, agent: str | None, key: str | None) -> None:
+@click.option("--scope", default="agent", metavar="team:NAME", help="Who knows it too: a scope that the agent shares.")
+def add(file: Path, text: str, agent: str | None, key: str | None, scope: str) -> None:
     """Have it remember TEXT, as said by you."""
-    one = _with_memory(file, agent, lambda memory: memory.remember(text, key=key, source=Source.USER, speaker="user"))
+
+    async def work(memory: AgentMemory) -> Memory:
+        return await memory.remember(text, key=key, scope=scope, source=Source.USER, speaker="user")
+
+    one = _with_memory(file, agent, work)
     click.echo(f"remembered as memory {one.id}", err=True)
 
 
 @memory.command()
 @_FILE
 @click.argument("which", metavar="ID|KEY")
+@click.option("--key", "is_key", is_flag=True, help="It is a key, also where it looks like an id.")
 @_AGENT
-def forget(file: Path, which: str, agent: str | None) -> None:
+def forget(file: Path, which: str, is_key: bool, agent: str | None) -> None:
     """Have it forget one memory, or all notes of a key."""
-    target = int(which) if which.isascii() and which.isdigit() else which
+    target = int(which) if which.isascii() and which.isdigit() and not is_key else which
     number = _with_memory(file, agent, lambda memory: memory.forget(target))
     if not number:
         fail(f"there is no memory {which!r} of its own")
@@ -125,7 +131,7 @@ def forget(file: Path, which: str, agent: str | None) -> None:
 @_FILE
 @_AGENT
 def export(file: Path, agent: str | None) -> None:
-    """Print all that it remembers, as lines of JSON."""
+    """Print all that it wrote, as lines of JSON; what others share with it is theirs."""
 
     async def work(memory: AgentMemory) -> None:
         async for text in memory.export_lines():  # read to its end: there is nothing to close
@@ -146,7 +152,7 @@ def import_(file: Path, lines: BinaryIO, agent: str | None) -> None:
         fail(f"{lines.name} cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         fail(f"{lines.name} is not a text in UTF-8, at byte {error.start}; nothing was remembered")
-    number = _with_memory(file, agent, lambda memory: memory.import_lines(text.splitlines()))
+    number = _with_memory(file, agent, lambda memory: memory.import_lines(text.split("\n")))
     click.echo(f"remembered {number}", err=True)
 
 

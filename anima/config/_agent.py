@@ -202,7 +202,7 @@ class _Build:
                 path=path,
                 tools=tools.memory,
                 auto=think.auto_memory,
-                entries=max(1, think.max_memory_entries),
+                entries=think.max_memory_entries,
                 scopes=memory.scopes,
                 semantic=memory.semantic,
             ),

@@ -85,6 +85,10 @@ class Hub:
         """
         return await self._topics.publish(topic, message, retain=retain, timeout=timeout)
 
+    def listeners(self, topic: str, message: object) -> tuple[ActorRef[Any], ...]:
+        """The actors that would be told this message on this topic now. Raises `BadTopic`."""
+        return self._topics.listeners(topic, message)
+
     def subscriptions(self) -> tuple[Subscription, ...]:
         """All subscriptions, the oldest first; `statistics()` of each shows who is slow."""
         return self._topics.subscriptions()

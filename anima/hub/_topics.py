@@ -216,6 +216,15 @@ class Topics:
             delivered += await self._wait_for(slow, topic, envelope, timeout)
         return delivered
 
+    def listeners(self, topic: str, message: object) -> tuple[ActorRef[Any], ...]:
+        """Who would be told it."""
+        found: list[ActorRef[Any]] = []
+        for one in self._audience(topic).subscriptions:
+            place = one.ref.place_if_any() if one.active else None
+            if place is not None and self._wants(one, place, message):
+                found.append(one.ref)
+        return tuple(found)
+
     async def _yield(self) -> None:
         # Shielded: who comes first has the message already, and a cancellation must not say otherwise.
         self._since_yield = 0

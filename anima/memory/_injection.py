@@ -24,8 +24,15 @@ def estimate_tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // 3)
 
 
-def inject(found: Iterable[Recalled], budget_tokens: int, count: Callable[[str], int]) -> str:
-    """The best of them that fit, in the order of their dates; "" if none does."""
+def inject(
+    found: Iterable[Recalled], budget_tokens: int, count: Callable[[str], int], *, numbered: bool = False
+) -> str:
+    """The best of them that fit, in the order of their dates; "" if none does. `numbered`: with their ids."""
+
+    def cost_of(memory: Memory, text: str) -> int:
+        # each line is counted with its end, so that together they have no more
+        return count(_line(memory, text, numbered) + "\n")
+
     chosen: list[Memory] = []
     seen: set[str] = set()
     left = budget_tokens - count(HEAD)
@@ -34,12 +41,11 @@ def inject(found: Iterable[Recalled], budget_tokens: int, count: Callable[[str],
         what = " ".join(memory.text.casefold().split())
         if what in seen:
             continue
-        # each line is counted with its end, so that together they have no more
-        cost = count(_line(memory, memory.text) + "\n")
+        cost = cost_of(memory, memory.text)
         text = memory.text
         if cost > left and not chosen:
-            text = _shortened(memory, left, count)
-            cost = count(_line(memory, text) + "\n")
+            text = _shortened(memory, left, cost_of)
+            cost = cost_of(memory, text)
         if cost > left or not text:
             continue
         seen.add(what)
@@ -47,30 +53,32 @@ def inject(found: Iterable[Recalled], budget_tokens: int, count: Callable[[str],
         chosen.append(memory if text is memory.text else attrs.evolve(memory, text=text))
     if not chosen:
         return ""
-    lines = [_line(memory, memory.text) for memory in sorted(chosen, key=lambda memory: (memory.at, memory.id))]
+    chosen.sort(key=lambda memory: (memory.at, memory.id))
+    lines = [_line(memory, memory.text, numbered) for memory in chosen]
     return "\n".join([HEAD, *lines])
 
 
-def _line(memory: Memory, text: str) -> str:
+def _line(memory: Memory, text: str, numbered: bool) -> str:
     who = (
         _quoted(memory.speaker) if memory.speaker else {Source.USER: "the user", Source.MODEL: "you"}.get(memory.source)
     )
     origin = f"from {who}" if who else "from a tool"
     doubt = ", unverified" if memory.trust is Trust.UNTRUSTED else ""
     key = f"{_quoted(memory.key)}: " if memory.key else ""
-    return f"- {memory.at:%Y-%m-%d %H:%M} UTC, {origin}{doubt}: {key}{_quoted(text)}"
+    number = f"#{memory.id}, " if numbered else ""
+    return f"- {number}{memory.at:%Y-%m-%d %H:%M} UTC, {origin}{doubt}: {key}{_quoted(text)}"
 
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).translate(_ESCAPED)
 
 
-def _shortened(memory: Memory, room: int, count: Callable[[str], int]) -> str:
+def _shortened(memory: Memory, room: int, cost: Callable[[Memory, str], int]) -> str:
     """The longest beginning that fits, with a sign that it is one; "" if that would be too little."""
     low, high = 0, len(memory.text)
     while low < high:
         middle = (low + high + 1) // 2
-        if count(_line(memory, memory.text[:middle] + "…") + "\n") <= room:
+        if cost(memory, memory.text[:middle] + "…") <= room:
             low = middle
         else:
             high = middle - 1

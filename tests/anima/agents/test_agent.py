@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from anima.actors import AskFailed, AskTimeout, MailboxSpec, Refused, open_system
 from anima.agents import (
+    JOURNAL,
     TURN_EVENTS,
     Agent,
     AgentTurnEnded,
@@ -20,6 +23,7 @@ from anima.agents import (
     Note,
     OnDoubt,
     StopReason,
+    StoreJournal,
     Task,
     TextReset,
     TextStreamed,
@@ -28,10 +32,12 @@ from anima.agents import (
     ToolDone,
     TurnDone,
     TurnStarted,
+    list_runs,
 )
 from anima.agents._records import ToolAnswered, ToolCalled
-from anima.llm import ModelRequest, ModelSpec, NetworkFailed, Price, ToolMessage, UserMessage
-from anima.testing import Call, Fail, Say, ScriptedModel, Wait
+from anima.llm import ModelEvent, ModelRequest, ModelSpec, NetworkFailed, Price, ToolMessage, UserMessage
+from anima.store import open_store
+from anima.testing import Call, Fail, Say, ScriptedModel, Wait, scripted_home
 from anima_supervisors import Inline
 from anima_supervisors.testing import kill
 from anima_tools import Effect, Toolbox, tool
@@ -421,3 +427,25 @@ async def test_an_agent_that_is_restarted_remembers_its_conversation() -> None:
         await system.spawn("bob", Agent, spec("bob"), home)
         assert (await ada.ask(Task("Who am I?"))).text == "You are Ada."
     assert len(model_of(home).requests[1].messages) == 3
+
+
+class Buggy:
+    """A model with a bug."""
+
+    name = "broken"
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
+        await trio.lowlevel.checkpoint()
+        raise RuntimeError("a bug in the model")
+        yield
+
+
+async def test_a_task_that_has_crashed_its_agent_too_often_is_put_aside_with_the_error(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "ada.journal", JOURNAL, owner="a test") as store, open_system() as system:
+        home = Home(scripted_home(Buggy()).models, StoreJournal(store))
+        ada = await system.spawn("ada", Agent, spec(), home)
+        with pytest.raises(AskFailed, match="a bug in the model"):
+            await ada.ask(Task("go"))
+        (run,) = await list_runs(store)
+    assert run.state == "aside"
+    assert run.error == "it has crashed its agent 3 times in a row; the last time by RuntimeError: a bug in the model"

@@ -12,6 +12,7 @@ from anima.agents import (
     JOURNAL,
     Agent,
     Home,
+    MemoryJournal,
     MemorySpec,
     StopReason,
     StoreJournal,
@@ -20,9 +21,10 @@ from anima.agents import (
     TurnEnded,
     open_home,
 )
+from anima.agents._remembering import Remembering
 from anima.llm import ModelRequest, Secret
 from anima.memory import open_memory
-from anima.store import open_store
+from anima.store import StoreFull, open_store
 from anima.testing import Answer, Call, ScriptedModel, scripted_home
 from anima_supervisors import ChildStartFailed, Inline
 from tests.anima.agents.homes import home_with, spec
@@ -152,3 +154,52 @@ async def test_a_turn_that_ended_before_it_was_remembered_is_remembered_by_the_n
         ("Green.", 1, 1000.0),
         ("Which colour?", 1, 1000.0),
     ]
+
+
+async def test_what_stands_in_the_conversation_is_not_recalled_beside_it(tmp_path: Path) -> None:
+    model = ScriptedModel(["The fence is green now.", "Green, I said."])
+    async with open_home() as opened, open_system() as system:
+        home = Home(scripted_home(model).models, memories=opened._memories)
+        ada = await system.spawn("ada", Agent, spec(memory=MemorySpec(path=tmp_path / "m", auto=True)), home)
+        await ada.ask(Task("Paint the fence green."))
+        await ada.ask(Task("Which colour has the fence?"))
+    assert "What you remember" not in told(model.requests[1])
+
+
+async def test_with_no_entries_nothing_is_recalled_but_all_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "ada.memory"
+    await answers(file, "Paint the fence green.", ["done"], entries=0)
+    model = await answers(file, "Which colour has the fence?", ["?"], entries=0)
+    assert "What you remember" not in told(model.requests[0])
+    async with open_memory(file) as memories:
+        assert len(await memories.of("ada").entries()) == 4
+
+
+class Forgetful(MemoryJournal):
+    """A journal that has room for turns, and for nothing else."""
+
+    async def remembered(self, turn: str) -> None:
+        raise StoreFull(None, "no room")
+
+
+async def test_an_answer_is_not_lost_where_it_cannot_be_told_that_it_is_remembered(tmp_path: Path) -> None:
+    journal = Forgetful()
+    async with open_home() as opened, open_system() as system:
+        home = Home(home_with(["Green."]).models, journal, memories=opened._memories)
+        ada = await system.spawn("ada", Agent, spec(memory=MemorySpec(path=tmp_path / "m", auto=True)), home)
+        assert (await ada.ask(Task("Which colour?"))).text == "Green."
+    assert len(await journal.unremembered("home/ada")) == 1
+
+
+async def test_where_memory_is_away_it_is_tried_once_at_the_start_and_not_for_every_turn(tmp_path: Path) -> None:
+    journal = MemoryJournal()
+    for number in range(5):
+        began = TurnBegan(task="Which colour?", conversation="c", agent="home/ada", remember=True)
+        await journal.append(f"t{number}", [began, TurnEnded(stop_reason=StopReason.END_TURN, text="Green.")])
+    troubles: list[str] = []
+    async with open_memory(tmp_path / "m") as memories:
+        pass  # closed: it cannot be used
+    remembering = Remembering(memories.of("ada"), MemorySpec(auto=True), str, troubles.append)
+    await remembering.catch_up(journal, "home/ada")
+    assert len(troubles) == 1
+    assert len(await journal.unremembered("home/ada")) == 5

@@ -40,6 +40,7 @@ from anima.agents import (
     Journal,
     Letter,
     MemorySpec,
+    Note,
     Record,
     Spawned,
     Spent,
@@ -51,6 +52,7 @@ from anima.agents import (
 )
 from anima.agents._codec import Codec
 from anima.agents._home import OpenMemories
+from anima.hub import Hub
 from anima.llm import ModelSpec, open_models
 from anima.store import Store, open_store
 from anima_tools import Effect, Invocation, Tool, Toolbox, Workspace, tool
@@ -111,6 +113,9 @@ class Killing:
         self._watch.cross("before park")
         await self._journal.park(turn)
         self._watch.cross("after park")
+
+    async def failed(self, turn: str, error: str) -> None:
+        await self._journal.failed(turn, error)
 
     async def put_aside(self, turn: str, error: str) -> None:
         self._watch.cross("before put_aside")
@@ -214,7 +219,7 @@ async def live(folder: Path, url: str, round: int, watch: Watch, park: float | N
                 persona=f"You are {name} of round {round}.",
                 model=ModelSpec(provider="openai", model="test", base_url=url),
                 toolbox=Toolbox(tools(watch)),
-                talk=frozenset({"ask_agent", "tell_agent", "spawn_agent"}),
+                talk=frozenset({"ask_agent", "tell_agent", "spawn_agent", "publish"}),
                 workspace=Workspace(folder, folder / "outputs", env={}),
                 attempts=1000,  # to be killed is nothing that it does
                 **fields,
@@ -226,7 +231,9 @@ async def live(folder: Path, url: str, round: int, watch: Watch, park: float | N
             agent("bob"),
             agent("clock", timers=(TimerSpec(3600, "what time is it?"),)),
         ):
-            await system.spawn(spec.name, Agent, spec, home)
+            ref = await system.spawn(spec.name, Agent, spec, home)
+            if spec.name == "bob":
+                Hub.of(system).subscribe(ref, "news", Note)
         boss = await system.spawn("boss", Agent, agent("boss"), home)
         async with trio.open_nursery() as nursery:
             if park is not None:

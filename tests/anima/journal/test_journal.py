@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from anima.agents import JOURNAL, BegunAlready, Letter, Record, Retention, StopReason, StoreJournal
+from anima.agents import JOURNAL, BegunAlready, Letter, Record, Retention, Spawned, StopReason, StoreJournal, list_runs
 from anima.agents._records import ModelCalled, TurnBegan, TurnEnded
 from anima.store import open_store
 from tests.anima.journal.journals import InMemory, Kept, OnDisk, answered, began, called, ended, gave, one_turn
@@ -221,3 +221,43 @@ async def test_what_ended_long_ago_is_let_go_and_what_is_open_stays(tmp_path: Pa
         now[0] = 2000.0  # what is open was given up long ago
         assert await journal.prune(Retention(keep=995.0, size=1)) == 2
         assert await journal.turns("home/ada", "main") == ("t1", "t4")
+
+
+async def test_what_is_too_much_goes_and_no_more_and_what_is_to_be_remembered_waits(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "ada.journal", JOURNAL, owner="test") as store:
+        journal = StoreJournal(store, lambda: 1000.0)
+        for number in range(40):
+            await journal.append(f"t{number}", [began("x" * 40_000, remember=number == 0), ended()])
+        await journal.keep_spawned("home/ada", "t1", Spawned("eve", "You are Eve.", "key"))
+        gone = await journal.prune(Retention(size=900_000))
+        left = await journal.turns("home/ada", "main")
+        assert 15 <= len(left) <= 22
+        assert gone == 40 - len(left)
+        assert await journal.spawned("home/ada", now_open=False) == (Spawned("eve", "You are Eve.", "key"),)
+
+
+async def test_a_clock_that_has_jumped_ahead_costs_no_turn_nor_does_a_memory_that_is_away(tmp_path: Path) -> None:
+    now = [1000.0]
+    async with open_store(tmp_path / "ada.journal", JOURNAL, owner="test") as store:
+        journal = StoreJournal(store, lambda: now[0])
+        await journal.append("t0", [began(remember=True), ended()])
+        await journal.append("t1", [began(), ended()])
+        now[0] += 1e9
+        assert await journal.prune(Retention()) == 0
+        await journal.append("t2", [began(), ended()])  # so it was true
+        assert await journal.prune(Retention()) == 1
+        assert await journal.turns("home/ada", "main") == ("t0", "t2")
+        await journal.remembered("t0")
+        assert await journal.prune(Retention()) == 1
+
+
+async def test_what_cut_it_off_last_is_told_of_what_is_put_aside(tmp_path: Path) -> None:
+    async with open_store(tmp_path / "ada.journal", JOURNAL, owner="test") as store:
+        journal = StoreJournal(store)
+        await journal.append("t1", [began()])
+        await journal.failed("t1", "ValueError: a bad day")
+        (run,) = await list_runs(store)
+        assert (run.state, run.error) == ("open", "ValueError: a bad day")
+        await journal.put_aside("t1", "too often")
+        (run,) = await list_runs(store)
+        assert (run.state, run.error) == ("aside", "too often; the last time by ValueError: a bad day")

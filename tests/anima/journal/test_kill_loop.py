@@ -111,6 +111,7 @@ def _boss(round: int, told: str, results: set[str]) -> Plan:
         [("ask_agent", {"agent": "ada", "task": f"double {round} for round {round}"}), ("spawn_agent", _helper(round))],
         [("ask_agent", {"agent": "home/boss/helper", "task": "help"})],
         [("send", {"what": f"second of {round}"}), ("tell_agent", _note(2, round)), ("tell_agent", _note(3, round))],
+        [("publish", {"topic": "news", "text": f"note 4 of round {round}"})],
     ]
 
 
@@ -210,7 +211,7 @@ class Round:
         for effect in effects:
             keys[effect["kind"], effect["what"]].add(effect["key"])
         assert {len(found) for found in keys.values()} == {1}, keys
-        notes = {f"note {n} of round {self.number}" for n in (1, 2, 3)}
+        notes = {f"note {n} of round {self.number}" for n in (1, 2, 3, 4)}
         keyed = {what for kind, what in keys if kind == "keyed"}
         assert keyed == {*notes, f"boss of {self.number}", f"tick of {self.number}"}
         times = Counter(effect["key"] for effect in effects if effect["kind"] == "external")
@@ -240,7 +241,7 @@ class Round:
                     seen.update(
                         note for told in record.told if told.id for note in re.findall(r"> (note \d)", told.text)
                     )
-        assert seen == Counter({"note 1": 1, "note 2": 1, "note 3": 1})
+        assert seen == Counter({"note 1": 1, "note 2": 1, "note 3": 1, "note 4": 1})
 
     def _check_memory(self) -> None:
         """What was asked of the one that remembers, and what it answered: each once."""

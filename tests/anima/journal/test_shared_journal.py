@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from anima.agents import (
     Agent,
     Home,
     MemoryJournal,
+    MemorySpec,
     ModelAnswered,
     ModelCalled,
     Note,
@@ -28,6 +30,7 @@ from anima.agents import (
     ToolAnswered,
     ToolCalled,
     TurnEnded,
+    open_home,
 )
 from anima.agents._turn import idempotency_key
 from anima.hub import Capability, Hub
@@ -60,6 +63,31 @@ async def test_what_is_published_is_seen_by_everyone_who_listens(autojump_clock:
         await ref.ask(Task("go"))
         await trio.sleep(1)
     assert ["it rains" in str(model.requests) for model in (ada, bob)] == [True, True]
+
+
+async def test_what_was_published_is_seen_also_when_the_program_ends_before_anybody_has_looked(
+    autojump_clock: MockClock,
+) -> None:
+    """Who listens is busy, and the program is killed."""
+    journal = MemoryJournal()
+    boss = ScriptedModel([Call("publish", {"topic": "news", "text": "it rains"}), "told"])
+    ada = ScriptedModel([[Wait(100), Say("busy")], [Wait(1), Say("noted")], "noted"])
+    home = home_of(journal, boss=boss, ada=ada)
+    with trio.move_on_after(10):
+        async with open_system() as system, trio.open_nursery() as nursery:
+            listener = await system.spawn("ada", Agent, agent("ada"), home)
+            Hub.of(system).subscribe(listener, "news", Note)
+            nursery.start_soon(listener.ask, Task("work", id="t1"))
+            await trio.sleep(1)
+            ref: ActorRef[Task] = await system.spawn("boss", Agent, agent("boss"), home)
+            assert (await ref.ask(Task("go"))).text == "told"
+            await trio.sleep_forever()
+    journal.restarted()
+    async with open_system() as system:
+        await system.spawn("ada", Agent, agent("ada"), home)
+        await trio.sleep(10)
+    assert "it rains" in str(ada.requests[-1].messages)
+    assert await journal.letters("home/ada") == ()
 
 
 async def until_cut_off(home: Home, seconds: float, *agents: Any, ask: Task, of: str) -> None:
@@ -274,3 +302,29 @@ async def test_what_was_started_in_a_turn_that_is_over_is_not_brought_back_where
     async with open_system() as system:
         await system.spawn("boss", Agent, agent("boss"), home)
         assert [ref.path for ref in Hub.of(system).find("agent")] == ["home/boss"]
+
+
+async def test_what_an_agent_may_not_start_any_more_is_not_brought_back() -> None:
+    journal = MemoryJournal()
+    await journal.append("t1", [began("go", "home/boss")])
+    await journal.keep_spawned("home/boss", "t1", Spawned("helper", "You help.", "key"))
+    home = home_of(journal, boss=ScriptedModel([]))
+    async with open_system() as system:
+        await system.spawn("boss", Agent, agent("boss", spawn_depth=0), home)
+        assert [ref.path for ref in Hub.of(system).find("agent")] == ["home/boss"]
+
+
+async def test_an_agent_that_another_one_has_started_has_no_memory(tmp_path: Path) -> None:
+    """It would be that of whoever has the name, which a model has chosen."""
+    journal = MemoryJournal()
+    await journal.append("t1", [began("go", "home/boss")])
+    await journal.keep_spawned("home/boss", "t1", Spawned("helper", "You help.", "key"))
+    boss = ScriptedModel(["here", "here"])
+    async with open_home() as opened, open_system() as system:
+        home = Home(home_of(journal, boss=boss).models, journal, resume=False, memories=opened._memories)
+        remembers = MemorySpec(path=tmp_path / "m", tools=["remember"])
+        await system.spawn("boss", Agent, agent("boss", memory=remembers), home)
+        for path in ("home/boss", "home/boss/helper"):
+            ref: ActorRef[Task] = system.ref(path, Agent)
+            await ref.ask(Task("there?"))
+    assert ["remember" in [one.name for one in request.tools] for request in boss.requests] == [True, False]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anima.memory import AgentMemory, memory_tools, open_memory
+from anima.memory import AgentMemory, BadMemory, memory_tools, open_memory
 from anima_tools import Effect, Invocation, Toolbox, Workspace
 
 
@@ -39,7 +40,8 @@ async def test_a_model_remembers_recalls_and_forgets(memory: AgentMemory, tmp_pa
     assert await call("remember", "step 2", **fact) == "remembered as memory 1, for the 2. time"
     for step in ("step 1", "step 2"):  # as a turn that is resumed does
         assert await call("remember", step, **fact) == "remembered as memory 1, for the 2. time"
-    assert 'from you: "drink": "the user likes tea"' in await call("recall", query="Who likes tea?")
+    found = await call("recall", query="Who likes tea?")
+    assert re.search(r'^- #1, .* UTC, from you: "drink": "the user likes tea"$', found, re.MULTILINE)
     (kept,) = await memory.entries()
     assert (kept.run, kept.conversation, kept.chosen) == ("run 1", "talk", True)
     assert await call("forget", key="drink") == "forgot 1"
@@ -47,3 +49,19 @@ async def test_a_model_remembers_recalls_and_forgets(memory: AgentMemory, tmp_pa
     assert await call("forget") == "nothing was forgotten: give memory_id or key"
     await memory.undo("run 1")
     assert await memory.entries() == []
+
+
+async def test_who_shares_something_with_others_can_tell_them(tmp_path: Path) -> None:
+    async with open_memory(None) as memories:
+        ada, bob, eve = memories.of("ada", ["team:red"]), memories.of("bob", ["team:red"]), memories.of("eve")
+        (remember, *_) = memory_tools(ada)
+        invocation = Invocation("step", Workspace(tmp_path, tmp_path))
+        shared = {"text": "The key is under the mat.", "scope": "team:red"}
+        await remember.run(remember.check(json.dumps(shared)), invocation)
+        with pytest.raises(BadMemory, match="ada does not share the scope 'team:blue'; it has team:red"):
+            await remember.run(remember.check(json.dumps({"text": "x", "scope": "team:blue"})), invocation)
+        assert [one.memory.text for one in await bob.recall("key")] == ["The key is under the mat."]
+        assert await eve.recall("key") == []
+    (alone, *_) = memory_tools(eve)
+    assert (remember.name, alone.name) == ("remember", "remember")
+    assert "scope" not in alone.input_schema["properties"]
