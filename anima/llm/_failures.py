@@ -18,7 +18,7 @@ from ._errors import (
     RateLimited,
     ServerFailed,
 )
-from ._redaction import redacted
+from ._redaction import redacted, without
 
 #: So much of what a server says is shown.
 SHOWN = 300
@@ -41,7 +41,7 @@ _REQUEST = frozenset({"invalid_request_error", "not_found_error", "model_not_fou
 def one_line(text: str, secrets: Iterable[str] = ()) -> str:
     """What came, for people: one line, bounded, without any of `secrets` or what looks like a key."""
     secrets = tuple(secrets)
-    text = redacted(text, secrets)[: 16 * SHOWN]
+    text = without(text, secrets)[: 16 * SHOWN]
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     text = redacted(text, secrets)  # once more: what was no character of it is gone
     return text if len(text) <= SHOWN else text[:SHOWN] + "..."

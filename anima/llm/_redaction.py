@@ -14,13 +14,18 @@ SHORTEST = 6
 _LIKE_A_KEY = re.compile(
     r"\b(?:sk-[\w*.-]{6,}|Bearer [\w*.-]{16,}"
     r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}"
-    r"|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)"
+    r"|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|(?<![\w-])eyJ[\w-]{8,2000}\.eyJ[\w-]{8,4000}\.[\w-]+)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
 
 
+def without(text: str, secrets: Iterable[str]) -> str:
+    """The text without any of `secrets`; the longest first, since one may begin another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     """The text without any of `secrets`, and without what looks like a key."""
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    return _LIKE_A_KEY.sub(HIDDEN, text)
+    return _LIKE_A_KEY.sub(HIDDEN, without(text, secrets))

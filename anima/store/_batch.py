@@ -86,7 +86,7 @@ def commit(
 ) -> None:
     """Do the jobs in one transaction, each in a savepoint of its own; then all of them are done, or have failed.
 
-    An exclusive owner has an `epoch`, which has to be what it was, and its file has to be `still` the one of its name.
+    The file has to be `still` the one of its name; an exclusive owner has an `epoch`, which has to be what it was.
 
     Raises `Distrust` when the connection must not be used any more.
     """
@@ -128,15 +128,14 @@ def _do(connection: Connection, job: Job, path: Path | None) -> None:
 
 
 def _check_owner(connection: Connection, path: Path | None, epoch: int | None, still: Callable[[], bool]) -> None:
-    if epoch is None:
-        return
-    (now,) = connection.execute("SELECT epoch FROM anima_store").fetchone()
-    if now != epoch:
-        raise StoreLost(
-            path, f"another process has become its owner (epoch {now}, this one has {epoch}); stop this one"
-        )
+    if epoch is not None:
+        (now,) = connection.execute("SELECT epoch FROM anima_store").fetchone()
+        if now != epoch:
+            raise StoreLost(
+                path, f"another process has become its owner (epoch {now}, this one has {epoch}); stop this one"
+            )
     if not still():
-        raise StoreLost(path, "its file was removed, or another one has its name; stop this program")
+        raise StoreLost(path, "its file was removed, or another one has its name; open it again, or stop this program")
 
 
 def _fail_all(connection: Connection, jobs: Sequence[Job], error: Exception, path: Path | None) -> None:

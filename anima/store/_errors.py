@@ -82,6 +82,10 @@ class StoreReadOnly(StoreError):
     """The file, or the folder that it is in, cannot be opened for writing. Nothing was written."""
 
 
+class StoreOutdated(StoreReadOnly):
+    """It has an older version of the schema, and cannot be brought to this one without being written."""
+
+
 class StoreFull(StoreError):
     """No room is left on the disk. Nothing was written, what was there is there; make room and try again."""
 

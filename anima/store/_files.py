@@ -63,9 +63,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """What tells the file of this name from any other that had it, or will; None where there is none."""
+    """What tells the file of this name from others that had it, or will; None without one. Raises `OSError`."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino

@@ -2,47 +2,77 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+import attrs
+
 from ._batch import insist
 from ._connection import Connect, Connection, prepare_writer
-from ._errors import StoreError, StoreReadOnly, translated
+from ._errors import StoreBusy, StoreError, StoreOutdated, StoreReadOnly, translated
 from ._files import make_private
 from ._schema import Schema, is_current, migrate
 
 
-def open_connection(
-    path: Path | None, schema: Schema, connect: Connect, busy: float, owner: str | None
-) -> tuple[Connection, str]:
-    """The connection, and the name by which others to the same file are opened.
+@attrs.frozen
+class Opened:
+    """A connection, how others to the same file are opened, and whether what they read is still what is there."""
 
-    Without `owner` a file that cannot be written is opened to be read. Raises what `open_store` raises.
-    """
+    connection: Connection
+    name: str
+    valid: Callable[[], bool] = lambda: True
+
+
+def open_connection(path: Path | None, schema: Schema, connect: Connect, busy: float, owner: str | None) -> Opened:
+    """Without `owner` a file that cannot be written is opened to be read. Raises what `open_store` raises."""
     name = ":memory:" if path is None else str(path.absolute())
     try:
         if path is not None:
             make_private(path)
-        return _open(path, name, schema, connect, busy), name
+        return Opened(_open(path, name, schema, connect, busy), name)
     except StoreReadOnly as error:
         if path is None or owner is not None:
             raise
-        name = _name_to_read(path)
         try:
-            return _open(path, name, schema, connect, busy, reading=True), name
-        except (StoreError, sqlite3.Error):
+            return _open_to_read(path.resolve(), path, schema, connect, busy)
+        except StoreOutdated as outdated:
+            raise outdated from error
+        except (StoreError, sqlite3.Error, OSError):
             raise error from None
 
 
-def _name_to_read(path: Path) -> str:
-    """Where there is a log somebody has it open, or was killed, and it has to be read too; else nobody changes it."""
-    log = path.with_name(path.name + "-wal")
-    name = f"file:{quote(str(path.absolute()))}?mode=ro"
-    try:
-        return name if log.exists() else f"{name}&immutable=1"
-    except OSError:  # its folder cannot be looked into
-        return name
+def _open_to_read(whole: Path, path: Path, schema: Schema, connect: Connect, busy: float) -> Opened:
+    """Where there is a log somebody has it open, or was killed, and it has to be read too.
+
+    Else the file alone is read, which takes no lock: should somebody begin to write it, what is read is not valid.
+    """
+    name = f"file:{quote(str(whole))}?mode=ro"
+    before = _state(whole)
+    if before.log:
+        return Opened(_open(path, name, schema, connect, busy, reading=True), name)
+    name = f"{name}&immutable=1"
+    opened = Opened(_open(path, name, schema, connect, busy, reading=True), name, lambda: _state(whole) == before)
+    if not opened.valid():
+        opened.connection.close()
+        raise StoreBusy(path, "somebody has begun to write it while it was opened; try again")
+    return opened
+
+
+@attrs.frozen
+class _State:
+    """What changes with a file."""
+
+    log: bool
+    size: int
+    changed: int
+
+
+def _state(whole: Path) -> _State:
+    found = os.stat(whole)
+    return _State(whole.with_name(whole.name + "-wal").exists(), found.st_size, found.st_mtime_ns)
 
 
 def _open(
@@ -58,6 +88,10 @@ def _open(
             connection.execute("ROLLBACK")
             if not reading:
                 insist(connection, "PRAGMA journal_mode=WAL", busy)
+            if reading and not current:
+                if connection.execute("PRAGMA user_version").fetchone() == (0,):  # there is nothing in it
+                    raise StoreReadOnly(path, "its tables are missing, and it may not be written here")
+                raise StoreOutdated(path, "it has an older version, and may not be written here; open it where it may")
             if not current:
                 _migrate(connection, schema, path, busy)
             connection.execute("PRAGMA foreign_keys=ON").fetchall()

@@ -14,14 +14,24 @@ import trio
 
 from ._batch import Work, insist
 from ._connection import Connection, prepare_reader
-from ._errors import StoreClosed, StoreTimeout, translated
+from ._errors import StoreBusy, StoreClosed, StoreTimeout, translated
 
 
 class Readers:
     """Owns the connections that read, `most` at the most; they are opened when they are needed."""
 
-    def __init__(self, connect: Callable[[], Connection], path: Path | None, *, most: int, busy: float) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        path: Path | None,
+        *,
+        most: int,
+        busy: float,
+        valid: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._connect = connect
+        #: whether what was read is what is there
+        self.valid = valid
         self.path = path
         self.busy = busy
         self._idle: list[Connection] = []
@@ -98,16 +108,23 @@ class _Reading:
                 if self.snapshot:
                     connection.execute("BEGIN")
                     insist(connection, "SELECT 1 FROM sqlite_master LIMIT 1", self.readers.busy)
-                return self.work(connection)
+                found = self.work(connection)
+                self._check(None)
+                return found
             finally:
                 with self._lock:
                     self._connection = None
                 self.readers.give_back(connection)
         except sqlite3.Error as error:
+            self._check(error)
             told = translated(error, path)
             if told is error:
                 raise
             raise told from error
+
+    def _check(self, cause: sqlite3.Error | None) -> None:
+        if not self.readers.valid():
+            raise StoreBusy(self.readers.path, "somebody wrote it while it was read; open it again") from cause
 
     def stop(self) -> None:
         with self._lock:

@@ -141,9 +141,13 @@ async def open_store(
         if owner is not None and path is not None:
             await stack.enter_async_context(lock_exclusively(lock_path(path), owner))
         with trio.CancelScope(shield=True):  # a thread that opens is not left alone with what it opens; see `busy`
-            connection, name = await trio.to_thread.run_sync(open_connection, path, schema, connect, busy, owner)
-        writer = Writer(connection, path, busy=busy, limit=limit)
-        beside = None if path is None else Readers(lambda: connect(name), path, most=readers, busy=busy)
+            opened = await trio.to_thread.run_sync(open_connection, path, schema, connect, busy, owner)
+        writer = Writer(opened.connection, path, busy=busy, limit=limit)
+        beside = (
+            None
+            if path is None
+            else Readers(lambda: connect(opened.name), path, most=readers, busy=busy, valid=opened.valid)
+        )
         try:
             if owner is not None:
                 writer.epoch = await writer.write(_next_epoch)

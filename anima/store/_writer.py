@@ -139,7 +139,12 @@ class Writer:
 
     def _still_there(self) -> bool:
         """Whether the file has its name, which others find it by."""
-        return self._whole is None or self._identity is None or identity_of(self._whole) == self._identity
+        if self._whole is None or self._identity is None:
+            return True
+        try:
+            return identity_of(self._whole) == self._identity
+        except OSError:  # that says nothing of the file
+            return True
 
     def _close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # nothing is lost: what was committed is in the log

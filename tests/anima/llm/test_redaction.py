@@ -36,3 +36,13 @@ def test_other_text_stays(text: str) -> None:
 @given(st.text(max_size=100), st.text("abcXYZ019-_", min_size=6, max_size=20), st.text(max_size=100))
 def test_a_secret_that_is_known_is_in_nothing(before: str, secret: str, after: str) -> None:
     assert secret not in redacted(before + secret + after, [secret])
+
+
+def test_of_secrets_that_begin_with_each_other_nothing_is_left() -> None:
+    assert redacted("use key-prod-9f8e7d", ["key-prod", "key-prod-9f8e7d", "key"]) == f"use {HIDDEN}"
+
+
+def test_a_long_text_that_only_begins_like_a_token_takes_no_time() -> None:
+    """It is done while everything else waits; with a search that is quadratic this would take minutes."""
+    text = "eyJ-aaaaaaaa-" * 100_000
+    assert redacted(text) == text

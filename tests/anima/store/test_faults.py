@@ -367,3 +367,79 @@ async def _leave_a_note(path: Path, killed: bool) -> None:
         await store.write(put("a", "b"))
         if killed:
             os._exit(0)
+
+
+CHANGED = """
+import os, sys, pathlib, trio
+from anima.store import open_store, StoreBusy
+from tests.anima.store.stores import NOTES, texts
+
+async def main(path):
+    async with open_store(path, NOTES) as store:
+        print(await texts(store), flush=True)
+        input()
+        try:
+            print(await texts(store))
+        except StoreBusy as error:
+            print(error)
+
+if os.getuid() == 0:
+    os.setuid(65534)
+trio.run(main, pathlib.Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root writes what others may only read")
+def test_who_reads_what_it_may_not_write_is_never_told_what_was_true_before(tmp_path: Path) -> None:
+    """Read without a lock, by a link; then its owner goes on writing."""
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    link = tmp_path / "link.db"
+    link.symlink_to(folder / "notes.db")
+    trio.run(_leave_a_note, folder / "notes.db", False)
+    (folder / "notes.db").chmod(0o444)
+    for parent in folder.parents:
+        if parent.stat().st_uid == os.getuid() and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    command = [sys.executable, "-c", CHANGED, str(link)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reading:
+        assert reading.stdout is not None
+        assert reading.stdin is not None
+        assert reading.stdout.readline() == "['a', 'b']\n"
+        trio.run(_more_notes, folder / "notes.db")
+        reading.stdin.write("\n")
+        reading.stdin.close()
+        assert "somebody wrote it while it was read; open it again" in reading.stdout.read()
+
+
+async def _more_notes(path: Path) -> None:
+    async with open_store(path, NOTES) as store:
+        await store.write(put("c"))
+
+
+OUTDATED = """
+import os, sys, pathlib, trio
+from anima.store import Schema, open_store, StoreReadOnly
+from tests.anima.store.stores import NOTES
+
+async def main(path):
+    try:
+        async with open_store(path, Schema(NOTES.name, (*NOTES.migrations, "CREATE TABLE more (it)"))):
+            pass
+    except StoreReadOnly as error:
+        print(error)
+
+if os.getuid() == 0:
+    os.setuid(65534)
+trio.run(main, pathlib.Path(sys.argv[1]))
+"""
+
+
+def test_what_may_not_be_written_and_is_of_an_older_version_says_so(tmp_path: Path) -> None:
+    trio.run(_leave_a_note, tmp_path / "notes.db", False)
+    (tmp_path / "notes.db").chmod(0o444)
+    tmp_path.chmod(0o555)
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == os.getuid() and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    assert "it has an older version, and may not be written here" in run_program(OUTDATED, tmp_path / "notes.db")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from anima.store import FileLock, StoreLocked, StoreLost, connect_sqlite, lock_exclusively, open_store
+from anima.store import FileLock, StoreClosed, StoreLocked, StoreLost, connect_sqlite, lock_exclusively, open_store
 
 from .stores import NOTES, put, texts
 
@@ -95,11 +95,14 @@ async def test_who_has_lost_the_ownership_writes_no_more(tmp_path: Path) -> None
             assert await texts(first) == ["first", "second"]
 
 
+@pytest.mark.parametrize("owner", ["first", None])
 @pytest.mark.parametrize("another", [True, False])
-async def test_who_has_lost_its_file_is_told_and_writes_no_more(tmp_path: Path, another: bool) -> None:
+async def test_who_has_lost_its_file_is_told_and_writes_no_more(
+    tmp_path: Path, another: bool, owner: str | None
+) -> None:
     """Its folder was removed; another program may have made it anew."""
     path = tmp_path / "home" / "notes.db"
-    async with open_store(path, NOTES, owner="first") as first:
+    async with open_store(path, NOTES, owner=owner) as first:
         await first.write(put("first"))
         shutil.rmtree(path.parent)
         async with AsyncExitStack() as stack:
@@ -107,6 +110,8 @@ async def test_who_has_lost_its_file_is_told_and_writes_no_more(tmp_path: Path, 
                 await stack.enter_async_context(open_store(path, NOTES, owner="second"))
             with pytest.raises(StoreLost, match="its file was removed, or another one has its name"):
                 await first.write(put("late"))
+            with pytest.raises(StoreClosed, match="its file was removed"):  # for good
+                await first.write(put("later"))
 
 
 async def test_an_owner_is_one_wherever_its_program_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
