@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import signal
 import sys
@@ -60,25 +62,33 @@ def backup(file: Path, to: Path) -> None:
 
 
 def files_of(config: AgentFile | Tree) -> Mapping[str, Path]:
-    """All files of a configuration, by their names in an archive; also those that are not there."""
+    """All files of a configuration, by their names in an archive; also those that are not there.
+
+    Inside of the home the name is the place there; elsewhere one that is the same wherever the configuration lies.
+    """
     agents = list(config.agents.values()) if isinstance(config, Tree) else [config]
     memories = {one.spec.memory.path for one in agents if one.spec.memory is not None and one.spec.memory.path}
-    home = config.home.resolve()
+    home, beside = config.home.resolve(), config.file.resolve().parent
     found: dict[str, Path] = {}
     for path in (file_of(config), *sorted(memories)):
         whole = path.resolve()
-        inside = whole.is_relative_to(home)
-        found[str(whole.relative_to(home)) if inside else f"elsewhere/{len(found)}/{path.name}"] = path
+        if whole.is_relative_to(home):
+            found[str(whole.relative_to(home))] = path
+        else:
+            place = hashlib.sha256(os.path.relpath(whole, beside).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+            found[f"elsewhere/{place}/{path.name}"] = path
     return found
 
 
 async def _backup(stores: Mapping[str, Path], journal: Path, folder: Path, to: Path) -> list[str] | None:
-    """Make the archive, in `folder` first. What could not be copied, and why; None if it was told to go."""
+    """Make the archive, in `folder` first. What could not be copied, and why; None if it was told to go before."""
     left_out: list[str] = []
     archive = folder / "archive"
+    published = False
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             await nursery.start(_cancel_when_told_to_go, scope)
+            places: list[str] = []
             with zipfile.ZipFile(archive, "x", zipfile.ZIP_DEFLATED) as packed:
                 for number, (name, path) in enumerate(stores.items()):
                     copy = folder / str(number)
@@ -89,11 +99,14 @@ async def _backup(stores: Mapping[str, Path], journal: Path, folder: Path, to: P
                         continue
                     await trio.to_thread.run_sync(packed.write, copy, name)
                     copy.unlink()
-                packed.writestr(CONTENTS, "".join(f"{name}\t{path.absolute()}\n" for name, path in stores.items()))
-            if len(left_out) < len(stores):
-                await trio.to_thread.run_sync(_publish, archive, to)
+                    places.append(f"{name}\t{path.absolute()}\n")
+                packed.writestr(CONTENTS, "".join(places))
+            if places:
+                with trio.CancelScope(shield=True):  # on the disk in a moment, or not at all
+                    await trio.to_thread.run_sync(_publish, archive, to)
+                published = True
             nursery.cancel_scope.cancel()
-    return None if scope.cancelled_caught else left_out
+    return None if scope.cancelled_caught and not published else left_out
 
 
 async def _cancel_when_told_to_go(scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
@@ -116,7 +129,10 @@ def _publish(archive: Path, to: Path) -> None:
     archive.chmod(0o600)
     with open(archive, "rb") as written:
         os.fsync(written.fileno())
-    archive.rename(to)
+    with contextlib.suppress(PermissionError, NotImplementedError):  # where there are no links
+        os.link(archive, to)  # unlike a rename it does not replace what has come there meanwhile
+    if not to.exists():
+        archive.rename(to)
     folder = os.open(to.parent, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)

@@ -6,9 +6,11 @@ import contextlib
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,14 +19,17 @@ import trio
 
 from anima.agents import JOURNAL
 from anima.memory import open_memory
-from anima.store import StoreError, lock_exclusively, lock_path, open_store
+from anima.store import StoreBusy, StoreError, lock_exclusively, lock_path, open_store, sync_folder
+from anima_supervisors import describe
 
 from ._backup import CONTENTS, files_of
 from ._configs import read_config
 from ._journals import fail, file_of
 
 #: What SQLite keeps beside a database; it belongs to that one, and would be the end of another one of its name.
-BESIDE = ("", "-wal", "-shm")
+BESIDE = ("-wal", "-shm")
+#: What reading an archive may raise: one that is none, is damaged, or made by a stranger.
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError)
 
 
 @click.command()
@@ -34,8 +39,8 @@ BESIDE = ("", "-wal", "-shm")
 def restore(file: Path, archive: Path, replace: bool) -> None:
     """Bring back the journal and the memories that `anima backup` has copied into FILE. Not while they are used.
 
-    All of them are looked through first: with a damaged one nothing is done. Exit status: 0, or 1 where nothing was
-    done, 2 bad configuration.
+    All of them are looked through first: with a damaged one nothing is done. Exit status: 0, or 1 where that, or a
+    program that uses them, is in the way, 2 bad configuration.
     """
     config = read_config(file)
     journal = file_of(config)
@@ -46,8 +51,8 @@ def restore(file: Path, archive: Path, replace: bool) -> None:
             if there and not replace:
                 fail(f"there is {', '.join(there)} already; --replace puts that aside. Nothing was done")
             trio.run(_restore, packed, places, journal, f"anima restore {file}")
-    except (zipfile.BadZipFile, OSError) as error:
-        fail(f"{archive} cannot be restored: {error}")
+    except DAMAGED as error:
+        fail(f"{archive} cannot be restored: {describe(error)}")
     except StoreError as error:
         fail(str(error))
     click.echo(f"restored {', '.join(map(str, places.values()))}", err=True)
@@ -76,12 +81,10 @@ async def _restore(packed: zipfile.ZipFile, places: Mapping[str, Path], journal:
             copies[path] = copy
             await trio.to_thread.run_sync(_unpack, packed, name, copy)
             await _look_through(copy, path == journal)
+        for path in copies:
+            await trio.to_thread.run_sync(_alone, path)
         for path, copy in copies.items():
-            _put_aside(path)
-            copy.rename(path)
-            descriptor = os.open(path.parent, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+            await trio.to_thread.run_sync(put_in_place, path, copy)
 
 
 def _unpack(packed: zipfile.ZipFile, name: str, to: Path) -> None:
@@ -99,9 +102,28 @@ async def _look_through(copy: Path, is_journal: bool) -> None:
             await memories.store.check()
 
 
-def _put_aside(path: Path) -> None:
+def _alone(path: Path) -> None:
+    """That nobody else has it open; what is in its log comes into it. Raises `StoreBusy`."""
+    if not path.exists():
+        return
+    with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise StoreBusy(path, "another program has it open; nothing was done") from error
+        except sqlite3.DatabaseError:
+            pass  # it is damaged: its log goes with it
+
+
+def put_in_place(path: Path, copy: Path) -> None:
+    """Put what is there aside, with what SQLite keeps beside it, and the copy in its place: one is there all the time."""
     name = f"{path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"
     aside = next(one for n in itertools.count() if not os.path.lexists(one := f"{name}-{n}" if n else name))
+    with contextlib.suppress(FileNotFoundError):
+        os.link(path, aside)
     for end in BESIDE:
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{end}", f"{aside}{end}")
+    os.replace(copy, path)
+    sync_folder(path.parent)

@@ -25,6 +25,7 @@ from ._errors import (
     StoreReadOnly,
     StoreTimeout,
 )
+from ._files import sync_folder
 from ._lock import FileLock, lock_exclusively
 from ._schema import Migration, Schema
 from ._store import Store, lock_path, open_store
@@ -55,4 +56,5 @@ __all__ = [
     "lock_exclusively",
     "lock_path",
     "open_store",
+    "sync_folder",
 ]

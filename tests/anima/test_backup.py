@@ -8,6 +8,10 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import trio
+
+from anima.cli._restore import put_in_place
+from anima.memory import open_memory
 from tests.anima.commands import PATIENCE, SCRIPTED, anima, started, write
 
 AGENT = SCRIPTED + "[think]\nauto_memory = true\n"
@@ -56,10 +60,11 @@ def test_each_file_has_its_place_and_the_contents_say_where_those_outside_of_the
         assert sorted(archive.namelist()) == [
             "CONTENTS",
             "ada/it.memory",
-            "elsewhere/2/it.memory",
+            bobs := next(name for name in archive.namelist() if name.startswith("elsewhere/")),
             "office.journal",
         ]
-        assert f"elsewhere/2/it.memory\t{tmp_path}/bob/it.memory\n" in archive.read("CONTENTS").decode()
+        assert f"{bobs}\t{tmp_path}/bob/it.memory\n" in archive.read("CONTENTS").decode()
+    assert (tmp_path / "copy.zip").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_damaged_is_named_and_the_rest_is_copied(tmp_path: Path) -> None:
@@ -111,11 +116,10 @@ def states(folder: Path) -> list[str]:
 
 def test_what_is_there_is_put_aside_with_its_log_when_it_is_to_be_replaced(tmp_path: Path) -> None:
     backed_up(tmp_path)
-    assert states(tmp_path) == ["end_turn", "open"]
     refused = anima(tmp_path, "restore", "agent.toml", "copy.zip")
     assert refused.returncode == 1
     assert "--replace" in refused.stderr
-    assert states(tmp_path) == ["end_turn", "open"]
+    assert (tmp_path / ".anima" / "ada.journal-wal").stat().st_size  # what the killed program has left
     assert anima(tmp_path, "restore", "agent.toml", "copy.zip", "--replace").returncode == 0
     assert states(tmp_path) == ["end_turn"]
     assert anima(tmp_path, "run", "agent.toml", "Paint it again.").returncode == 0
@@ -123,6 +127,44 @@ def test_what_is_there_is_put_aside_with_its_log_when_it_is_to_be_replaced(tmp_p
     (aside,) = (file for file in (tmp_path / ".anima").glob("ada.journal.replaced-*") if has(file, "open"))
     with closing(sqlite3.connect(aside)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_what_lies_beside_a_file_goes_aside_with_it(tmp_path: Path) -> None:
+    """Where the file is damaged its log may stay, and would be played into the one that takes its place."""
+    path, copy = tmp_path / "ada.journal", tmp_path / "copy"
+    for end in ("", "-wal", "-shm"):
+        (tmp_path / f"ada.journal{end}").write_text(f"old{end}")
+    for content in ("new", "newer"):
+        copy.write_text(content)
+        put_in_place(path, copy)
+    assert path.read_text() == "newer"
+    aside = {file.read_text(): file.name for file in tmp_path.glob("ada.journal.replaced-*")}
+    assert aside.keys() == {"old", "old-wal", "old-shm", "new"}
+    assert aside["old-wal"] == f"{aside['old']}-wal"
+
+
+def test_each_memory_comes_back_to_its_own_agent_whoever_has_come_since(tmp_path: Path) -> None:
+    tree(tmp_path, "a/it.memory", "b/it.memory")
+    assert anima(tmp_path, "memory", "add", "tree.toml", "--agent", "ada", "Ada was here.").returncode == 0
+    assert anima(tmp_path, "backup", "tree.toml", "copy.zip").returncode == 0
+    text = (tmp_path / "tree.toml").read_text().replace('"bob"]', '"bob", "zoe"]')
+    write(tmp_path, tree_toml=text + AGENT_OF_TREE.format("zoe", "0/it.memory"))
+    restored = anima(tmp_path, "restore", "tree.toml", "copy.zip", "--replace")
+    assert restored.returncode == 0, restored.stderr
+    assert "Ada was here." in anima(tmp_path, "memory", "list", "tree.toml", "--agent", "ada").stdout
+    for name in ("bob", "zoe"):
+        assert "Ada was here." not in anima(tmp_path, "memory", "list", "tree.toml", "--agent", name).stdout
+
+
+async def test_a_memory_that_somebody_has_open_is_not_replaced(tmp_path: Path) -> None:
+    backed_up(tmp_path)
+    async with open_memory(tmp_path / ".anima" / "ada.memory") as memories:
+        refused = await trio.to_thread.run_sync(anima, tmp_path, "restore", "agent.toml", "copy.zip", "--replace")
+        assert refused.returncode == 1
+        assert "ada.memory: another program has it open; nothing was done" in refused.stderr
+        await memories.of("ada").remember("It is here still.")
+    assert "It is here still." in anima(tmp_path, "memory", "list", "agent.toml").stdout
+    assert states(tmp_path) == ["end_turn", "open"]
 
 
 def has(file: Path, state: str) -> bool:
@@ -152,10 +194,14 @@ def test_a_damaged_copy_or_one_of_something_else_is_refused_before_anything_is_d
     (tmp_path / "none.zip").write_bytes(b"this is no archive")
     with zipfile.ZipFile(tmp_path / "damaged.zip", "w") as archive:
         archive.writestr("ada.journal", b"this is no database" * 1000)
+    content = bytearray((tmp_path / "copy.zip").read_bytes())
+    content[1000:1100] = b"x" * 100
+    (tmp_path / "flipped.zip").write_bytes(content)
     with zipfile.ZipFile(tmp_path / "strange.zip", "w") as archive:
         archive.writestr("../../bob.journal", b"")
     for name, said in (
         ("none", "not a zip"),
+        ("flipped", "cannot be restored"),
         ("damaged", "no SQLite database"),
         ("strange", "has no place for"),
         ("no", "No such"),
