@@ -16,10 +16,10 @@ import trio
 
 from anima.actors import ActorError
 from anima.agents import AgentSpec, Answer, StopReason, Task, TurnEvent
-from anima.config import AgentFile, Tree
 from anima.observe import Log
 from anima_supervisors import Event, SupervisorError, describe, leaves
 
+from ._configs import Config
 from ._progress import Progress
 from ._session import Session, open_session
 
@@ -38,10 +38,10 @@ class NotHeard(Exception):
 class Background:
     """The agent, and all that Trio runs, in a thread. What is public is for the main thread, and waits."""
 
-    def __init__(self, config: AgentFile | Tree, agent: str | None, log: Log) -> None:
+    def __init__(self, config: Config, path: str, log: Log) -> None:
         self._owner = f"anima chat {config.file}"
         self._config = config
-        self._agent = agent
+        self._path = path
         self._log = log
         self._thread = threading.Thread(target=self._run, name="anima-chat", daemon=True)
         self._started: Future[Session] = Future()
@@ -75,7 +75,7 @@ class Background:
     async def _main(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         with self._scope:
-            async with open_session(self._config, self._agent, self._on_event, self._owner) as self._session:
+            async with open_session(self._config, self._path, self._on_event, self._owner) as self._session:
                 async with trio.open_nursery() as self._nursery:
                     self._started.set_result(self._session)
                     await self._progress.run()
@@ -101,6 +101,7 @@ class Background:
             try:
                 shown = events.get()
                 if shown is None:
+                    self._asked = None
                     return answer.result()
                 show(shown)
             except KeyboardInterrupt:
@@ -165,6 +166,7 @@ class Background:
             self._thread.join(STOP_SECONDS)
 
     def _in_trio(self, call: Callable[[], object]) -> None:
-        if self._token is not None:
+        token = self._token
+        if token is not None:
             with contextlib.suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(call)
+                token.run_sync_soon(call)

@@ -16,11 +16,11 @@ import click
 import trio
 
 from anima.agents import JOURNAL
-from anima.config import AgentFile, Tree
+from anima.config import Tree
 from anima.memory import open_memory
 from anima.store import StoreError, open_store
 
-from ._configs import read_config
+from ._configs import Config, configured
 from ._journals import fail, file_of
 from ._signals import PARKED
 
@@ -29,9 +29,9 @@ CONTENTS = "CONTENTS"
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
+@configured
 @click.argument("to", type=click.Path(path_type=Path), metavar="FILE")
-def backup(file: Path, to: Path) -> None:
+def backup(config: Config, to: Path) -> None:
     """Copy the journal and the memories of an agent, or of a tree, into FILE, a zip archive; also while it runs.
 
     Each of them is copied as it is at one moment. `anima restore` brings them back. What cannot be copied is named and
@@ -39,12 +39,11 @@ def backup(file: Path, to: Path) -> None:
 
     Exit status: 0 all of it is copied, 1 something is not, or nothing is and there is no FILE, 2 bad configuration.
     """
-    config = read_config(file)
     stores = {name: path for name, path in files_of(config).items() if path.exists()}
     if to.exists():
         fail(f"there is something at {to} already; nothing was written")
     if not stores:
-        fail(f"{file} has neither a journal nor memories yet")
+        fail(f"{config.file} has neither a journal nor memories yet")
     try:
         with tempfile.TemporaryDirectory(dir=to.parent, prefix=".anima-backup-") as folder:
             left_out = trio.run(_backup, stores, file_of(config), Path(folder), to)
@@ -61,7 +60,7 @@ def backup(file: Path, to: Path) -> None:
     sys.exit(1 if left_out else 0)
 
 
-def files_of(config: AgentFile | Tree) -> Mapping[str, Path]:
+def files_of(config: Config) -> Mapping[str, Path]:
     """All files of a configuration, by their names in an archive; also those that are not there.
 
     Inside of the home the name is the place there; elsewhere one that is the same wherever the configuration lies.

@@ -23,7 +23,7 @@ from anima.store import StoreError
 from anima_supervisors import SupervisorError
 
 from ._background import Background, NotHeard
-from ._configs import agent_spec, read_config
+from ._configs import read_config, resume_command, spec_at, whole_path
 from ._memory import line as memory_line
 from ._printer import Printer, one_line
 from ._runs import line as run_line
@@ -54,10 +54,11 @@ def chat(file: Path, agent: str | None, verbose: bool, sets: tuple[str, ...]) ->
     Exit status: 0 ended by you, 1 the agent is gone, 2 bad configuration, 130 left by Ctrl-C, 143 told to go.
     """
     config = read_config(file, sets)
-    spec = agent_spec(file, config, agent)
+    path = whole_path(config, agent)
+    spec = spec_at(config, path)
     verbose = verbose or (isinstance(config, AgentFile) and config.verbose)
     printer = Printer(stream=True, verbose=verbose, redacted=spec.redacted)
-    background = Background(config, agent, Log(sys.stderr, level="INFO" if verbose else "WARNING"))
+    background = Background(config, path, Log(sys.stderr, level="INFO" if verbose else "WARNING"))
     try:
         background.start()
     except KeyboardInterrupt:
@@ -80,7 +81,7 @@ def chat(file: Path, agent: str | None, verbose: bool, sets: tuple[str, ...]) ->
     finally:
         background.stop()
         if status == PARKED and (id := background.parked) is not None:
-            click.echo(f"anima: run {id} is parked: `anima runs resume {file} {id}` goes on", err=True)
+            click.echo(f"anima: run {id} is parked: `{resume_command(file, sets, id)}` goes on", err=True)
     sys.exit(status)
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
 from anima.config import AgentFile, Tree, notes, outline
 
-from ._configs import read_config
-
-_FILE = click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
-_SETS = click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the file.")
+from ._configs import Config, configured
 
 
 @click.group()
@@ -21,15 +17,13 @@ def config() -> None:
 
 
 @config.command()
-@_FILE
-@_SETS
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object: key, value and origin of each setting.")
-def show(file: Path, sets: tuple[str, ...], as_json: bool) -> None:
+def show(found: Config, as_json: bool) -> None:
     """Print every setting that is in force, and where its value comes from; of a tree, those of all its agents.
 
     Secrets are not shown. Exit status: 0, or 2 where the configuration cannot be used.
     """
-    found = read_config(file, sets)
     agents = {found.spec.name: found} if isinstance(found, AgentFile) else dict(found.agents)
     if as_json:
         shown = {
@@ -49,17 +43,15 @@ def show(file: Path, sets: tuple[str, ...], as_json: bool) -> None:
 
 
 @config.command()
-@_FILE
-@_SETS
-def check(file: Path, sets: tuple[str, ...]) -> None:
+@configured
+def check(found: Config) -> None:
     """Say whether a configuration can be used. Exit status: 0, or 2 where it cannot."""
-    found = read_config(file, sets)
     if isinstance(found, Tree):
         remarks = notes(found)
         what = f"a tree with {len(found.agents)} agents" if found.agents else "a tree"
     else:
         remarks = list(found.notes)
         what = f"the agent {found.spec.name} ({found.spec.model.name})"
-    click.echo(f"{file}: {what}; it can be used")
+    click.echo(f"{found.file}: {what}; it can be used")
     for remark in remarks:
         click.echo(f"note: {remark}", err=True)

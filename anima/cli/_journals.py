@@ -11,22 +11,20 @@ import click
 import trio
 
 from anima.agents import JOURNAL, Run, UnreadableRecord, journal_file, list_runs
-from anima.config import AgentFile, Tree
 from anima.store import Store, StoreError, open_store
 
+from ._configs import Config
 from ._session import home_name
 
 T = TypeVar("T")
 
 
-def file_of(config: AgentFile | Tree) -> Path:
+def file_of(config: Config) -> Path:
     """Where its journal is, or will be."""
     return journal_file(config.home, home_name(config))
 
 
-def in_journal(
-    config: AgentFile | Tree, work: Callable[[Store], Awaitable[T]], nothing: T, owner: str | None = None
-) -> T:
+def in_journal(config: Config, work: Callable[[Store], Awaitable[T]], nothing: T, owner: str | None = None) -> T:
     """Do something with the journal of a configuration; without one, `nothing`. Ends the program where that fails.
 
     Without `owner` it is looked at, also beside the program that owns it.
@@ -45,12 +43,12 @@ def in_journal(
         fail(str(error))
 
 
-def read_runs(config: AgentFile | Tree) -> Sequence[Run]:
+def read_runs(config: Config) -> Sequence[Run]:
     """All runs of a configuration, the oldest first."""
     return in_journal(config, list_runs, ())
 
 
-def find_run(config: AgentFile | Tree, id: str) -> Run:
+def find_run(config: Config, id: str) -> Run:
     """The run whose id begins with this. Ends the program where there is none, or more than one."""
     found = [run for run in read_runs(config) if run.id.startswith(id)]
     exact = [run for run in found if run.id == id]

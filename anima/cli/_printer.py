@@ -105,13 +105,17 @@ class Printer:
             self._write("\n")
         self._open_line = False
         if not answer.complete:
-            why = f": {answer.error}" if answer.error else ""
+            why = f": {self._redacted(answer.error)}" if answer.error else ""
             self._note(f"{WORDS[answer.stop_reason]} ({answer.stop_reason.value}){why}")
         self._detail(
             f"{answer.steps} steps in {answer.seconds:.2f} s,"
             f" {answer.usage.input_tokens} + {answer.usage.output_tokens} tokens{_price(answer.cost)}"
         )
         self._flush()
+
+    def result(self, answer: Answer) -> str:
+        """The result of `--json`: one object on one line."""
+        return result_object(answer, self.steps, answer.error and self._redacted(answer.error))
 
     def print_line(self, text: str) -> None:
         """A line of its own on stdout. Raises `OSError` where there is none."""
@@ -184,14 +188,14 @@ def failure_object(error: str, run: str) -> str:
     return json.dumps({"answer": "", "stop_reason": None, "error": error, "run": run})
 
 
-def result_object(answer: Answer, steps: list[dict[str, Any]]) -> str:
+def result_object(answer: Answer, steps: list[dict[str, Any]], error: str | None) -> str:
     """The result of `--json`: one object on one line."""
     usage = answer.usage
     return json.dumps(
         {
             "answer": answer.text,
             "stop_reason": answer.stop_reason.value,
-            "error": answer.error,
+            "error": error,
             "output": _plain(answer.output),
             "usage": {
                 "input_tokens": usage.input_tokens,

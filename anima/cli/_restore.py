@@ -23,7 +23,7 @@ from anima.store import StoreBusy, StoreError, lock_exclusively, lock_path, open
 from anima_supervisors import describe
 
 from ._backup import CONTENTS, files_of
-from ._configs import read_config
+from ._configs import Config, configured
 from ._journals import fail, file_of
 
 #: What SQLite keeps beside a database; it belongs to that one, and would be the end of another one of its name.
@@ -33,16 +33,15 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplemente
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
+@configured
 @click.argument("archive", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--replace", is_flag=True, help="Put what is there aside, under another name.")
-def restore(file: Path, archive: Path, replace: bool) -> None:
+def restore(config: Config, archive: Path, replace: bool) -> None:
     """Bring back the journal and the memories that `anima backup` has copied into FILE. Not while they are used.
 
     All of them are looked through first: with a damaged one nothing is done. Exit status: 0, or 1 where that, or a
     program that uses them, is in the way, 2 bad configuration.
     """
-    config = read_config(file)
     journal = file_of(config)
     try:
         with zipfile.ZipFile(archive) as packed:
@@ -50,7 +49,7 @@ def restore(file: Path, archive: Path, replace: bool) -> None:
             there = [str(path) for path in places.values() if path.exists() and path.stat().st_size]
             if there and not replace:
                 fail(f"there is {', '.join(there)} already; --replace puts that aside. Nothing was done")
-            trio.run(_restore, packed, places, journal, f"anima restore {file}")
+            trio.run(_restore, packed, places, journal, f"anima restore {config.file}")
     except DAMAGED as error:
         fail(f"{archive} cannot be restored: {describe(error)}")
     except StoreError as error:
@@ -117,7 +116,7 @@ def _alone(path: Path) -> None:
 
 
 def put_in_place(path: Path, copy: Path) -> None:
-    """Put what is there aside, with what SQLite keeps beside it, and the copy in its place: one is there all the time."""
+    """Put the copy where `path` is, and what is there aside with what SQLite keeps beside it. One is always there."""
     name = f"{path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"
     aside = next(one for n in itertools.count() if not os.path.lexists(one := f"{name}-{n}" if n else name))
     with contextlib.suppress(FileNotFoundError):

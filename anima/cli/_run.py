@@ -7,20 +7,31 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import trio
 
 from anima.actors import ActorError
-from anima.agents import Answer, Home, StopReason, Task, TurnEvent
+from anima.agents import Answer, Run, StopReason, Task, TurnEvent
 from anima.config import AgentFile, Tree
 from anima.observe import Log
 from anima.store import StoreError
 from anima_supervisors import Event, SupervisorError, describe, leaves
 
-from ._configs import BAD_CONFIGURATION, agent_path, agent_spec, complain, read_config
+from ._configs import (
+    BAD_CONFIGURATION,
+    FILE,
+    SETS,
+    Config,
+    complain,
+    read_config,
+    resume_command,
+    spec_at,
+    whole_path,
+)
 from ._journals import read_runs
-from ._printer import Printer, failure_object, result_object
+from ._printer import Printer, failure_object
 from ._progress import Progress
 from ._session import Session, open_session
 from ._signals import INTERRUPTED, PARKED, Interrupts, leave
@@ -33,7 +44,7 @@ GRACE = 5.0
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
+@FILE
 @click.argument("task", required=False)
 @click.option(
     "--resume",
@@ -47,7 +58,7 @@ GRACE = 5.0
 @click.option("-v", "--verbose", is_flag=True, help="Show steps, tools, durations, tokens and costs on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the answer's text.")
 @click.option("--no-stream", is_flag=True, help="Print the final answer alone, when it is there.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a key of the file, like llm.model=gpt-5.")
+@SETS
 def run(
     file: Path,
     task: str | None,
@@ -66,26 +77,35 @@ def run(
     What happens is kept: a run that was cut off by a crash or a kill goes on by --resume, from its last step. SIGTERM
     parks it for that: no further step is begun, and what runs has a few seconds to end.
 
-    Exit status: 0 answered, 1 failed, 2 bad configuration, 3 stopped at a limit with a partial answer, 130 interrupted,
-    143 parked.
+    Exit status: 0 answered, 1 failed, 2 bad configuration, 3 stopped at a limit with a partial answer, 130 interrupted
+    by Ctrl-C, 143 told to go by SIGTERM: what had begun is parked.
     """
     config = read_config(file, sets)
-    spec = agent_spec(file, config, agent)
     if (task is None) == (resume is None):
         complain(file, ["give either a TASK or --resume"])
-    work = _alone(_task(task)) if task is not None else _unfinished(file, config, agent, resume or "")
+    if task is not None:
+        path, work = whole_path(config, agent), _alone(_task(task))
+    else:
+        path, work = _unfinished(config, agent, resume or "")
+    spec = spec_at(config, path)
     verbose = verbose or (isinstance(config, AgentFile) and config.verbose)
     shaped = spec.output is not None  # only the last try is the answer
     printer = Printer(stream=not (as_json or no_stream or shaped), verbose=verbose, redacted=spec.redacted)
-    run = _Run(config, agent, work, printer, verbose)
+    run = _Run(config, path, work, printer, verbose, resume_command(file, sets, work.id))
     with contextlib.redirect_stdout(sys.stderr):  # what tools print is no part of the answer
         status = trio.run(run.main)
     run.interrupts.leave_trio()
     interrupted = run.interrupts.count
     writing = threading.Thread(target=run.finish, args=(as_json,), daemon=True)
     writing.start()
+    waits = 0.0
     while writing.is_alive() and run.interrupts.count == interrupted:
-        writing.join(LOOK_EVERY)  # however slow the reader is: only another interrupt ends it
+        writing.join(
+            LOOK_EVERY
+        )  # however slow the reader is: only another interrupt ends it, or that it was told to go
+        waits += LOOK_EVERY
+        if run.parking and waits >= GRACE:
+            break
     # Not sys.exit: it would wait for a stream that a paused terminal or a full pipe holds up in another thread.
     leave(run.interrupted or max(status, run.written))
 
@@ -93,19 +113,42 @@ def run(
 def _alone(text: str) -> Task:
     """A task that is a conversation of its own: what was asked by earlier commands is none of it."""
     task = Task(text)
-    return Task(text, f"run-{task.id}", task.id)
+    return Task(text, _own_conversation(task.id), task.id)
 
 
-def _unfinished(file: Path, config: AgentFile | Tree, agent: str | None, id: str) -> Task:
-    """The run that is to be gone on with, or the end of the program."""
-    path = agent_path(config, agent) if isinstance(config, Tree) else f"home/{config.spec.name}"
-    runs = [run for run in read_runs(config) if run.agent == path and run.id.startswith(id)]
+def _own_conversation(id: str) -> str:
+    return f"run-{id}"
+
+
+def _unfinished(config: Config, agent: str | None, id: str) -> tuple[str, Task]:
+    """The agent and the run that is to be gone on with, or the end of the program."""
+    runs = [run for run in read_runs(config) if run.id.startswith(id) and _is_of(config, run)]
+    if agent is not None or not (id or isinstance(config, Tree)):
+        path = whole_path(config, agent)
+        runs = [run for run in runs if run.agent == path]
     open_runs = [run for run in runs if run.state == "open"]
+    exact = [run for run in open_runs if run.id == id]
+    if id and not exact and len(open_runs) > 1:
+        _no_run(f"there are several runs {id!r} that were cut off: {', '.join(run.id for run in open_runs)}")
     if not open_runs:
-        what = f"run {id!r}" if id else "run"
-        ended = next((f"; {run.id} is {run.state}" for run in reversed(runs)), "")
-        complain(file, [f"there is no {what} of {path} that was cut off{ended}"])
-    return Task("", open_runs[-1].conversation, open_runs[-1].id)
+        ended = next((f"; {run.id} is {run.state}" for run in reversed(runs) if id), "")
+        _no_run(f"there is no run{f' {id!r}' if id else ''} that was cut off{ended}")
+    mine = [run for run in open_runs if run.conversation == _own_conversation(run.id)]  # not those of others for them
+    found = (exact or (not id and mine) or open_runs)[-1]
+    return found.agent, Task("", found.conversation, found.id)
+
+
+def _is_of(config: Config, run: Run) -> bool:
+    """Whether there is an agent for it still."""
+    try:
+        return spec_at(config, run.agent) is not None
+    except LookupError:
+        return False
+
+
+def _no_run(text: str) -> NoReturn:
+    click.echo(f"anima: {text}", err=True)
+    sys.exit(BAD_CONFIGURATION)
 
 
 def _task(task: str) -> str:
@@ -128,11 +171,12 @@ class _Run:
     """One task, from the start of its agent to the exit status."""
 
     def __init__(
-        self, config: AgentFile | Tree, agent: str | None, task: Task, printer: Printer, verbose: bool
+        self, config: Config, path: str, task: Task, printer: Printer, verbose: bool, resume_command: str
     ) -> None:
         self._config = config
-        self._agent = agent
+        self._path = path
         self._task = task
+        self._resume_command = resume_command
         self._printer = printer
         self._progress = Progress(sys.stderr)
         self._log = Log(sys.stderr, level="INFO" if verbose else "WARNING")
@@ -152,14 +196,16 @@ class _Run:
         self.interrupts.watch()
         try:
             with self._scope:
-                async with open_session(
-                    self._config, self._agent, self._on_event, f"anima run {self._config.file}"
-                ) as self._session:
-                    async with trio.open_nursery() as nursery:
-                        nursery.start_soon(self._progress.run)
-                        nursery.start_soon(self._park, self._session.home)
-                        self._answer = await self._session.ask(self._task, self._show)
-                        nursery.cancel_scope.cancel()
+                async with trio.open_nursery() as outer:
+                    outer.start_soon(self._park)
+                    async with open_session(
+                        self._config, self._path, self._on_event, f"anima run {self._config.file}"
+                    ) as self._session:
+                        async with trio.open_nursery() as nursery:
+                            nursery.start_soon(self._progress.run)
+                            self._answer = await self._session.ask(self._task, self._show)
+                            nursery.cancel_scope.cancel()
+                    outer.cancel_scope.cancel()
         except BaseException as error:
             self._error = next((leaf for leaf in leaves(error) if not isinstance(leaf, trio.Cancelled)), None)
             if self._error is None:
@@ -176,7 +222,8 @@ class _Run:
         self._progress.seen(events)
         if self._unwritable is None:
             try:
-                await trio.to_thread.run_sync(self._printer.show, events)
+                # Left alone at the end: whoever reads may have stopped to.
+                await trio.to_thread.run_sync(self._printer.show, events, abandon_on_cancel=True)
             except (OSError, ValueError) as error:  # nobody reads on, or there is no room: the run can be gone on with
                 self._unwritable = error
                 self._told_to_go.set()
@@ -184,24 +231,31 @@ class _Run:
     @property
     def interrupted(self) -> int | None:
         """The exit status of a run that was cut short; None if it ended by itself."""
-        if self.interrupts.count == 0 or (self._parking and self._answer is not None and not self._parked):
-            return None
-        return PARKED if self._parking and self._session is not None else INTERRUPTED
+        if self.parking:
+            ended = self._error is not None or (self._answer is not None and not self._parked)
+            return None if ended else PARKED
+        return INTERRUPTED if self.interrupts.count else None
 
     @property
-    def _parking(self) -> bool:
+    def parking(self) -> bool:
+        """Whether it was told to go."""
         return self.interrupts.count == 1 and self.interrupts.first != signal.SIGINT
 
     @property
     def _parked(self) -> bool:
-        return self._answer is not None and self._answer.stop_reason is StopReason.SUPERVISOR_SHUTDOWN
+        if self._answer is None:  # cut off when it had had its time
+            return self.parking and self._session is not None and self._error is None
+        return self._answer.stop_reason is StopReason.SUPERVISOR_SHUTDOWN
 
-    async def _park(self, home: Home) -> None:
-        """When it is told to go: leave the turn as it is."""
+    async def _park(self) -> None:
+        """When it is told to go: leave the turns as they are, also those of others in the tree."""
         await self._told_to_go.wait()
-        home.park()
+        assert self._session is not None
+        self._session.home.park()
         await trio.sleep(GRACE)
-        home.park(at_once=True)
+        self._session.home.park(at_once=True)
+        await trio.sleep(GRACE)
+        self._scope.cancel(reason="it had had its time")
 
     def _interrupt(self, number: int) -> None:
         """End the turn with what there is, or park it; before it has begun, end everything."""
@@ -233,7 +287,7 @@ class _Run:
             if self._answer is not None and not as_json:
                 self._printer.finish(self._answer)
             elif self._answer is not None:
-                self._printer.print_line(result_object(self._answer, self._printer.steps))
+                self._printer.print_line(self._printer.result(self._answer))
             elif as_json:
                 self._printer.print_line(
                     failure_object(text or "interrupted before there was an answer", self._task.id)
@@ -250,14 +304,14 @@ class _Run:
 
     def _told(self) -> str:
         """What is to be said of the error that ended it, or of how to go on."""
-        if self._parked or self.interrupted == PARKED:
-            return f"run {self._task.id} is parked: `anima runs resume {self._config.file} {self._task.id}` goes on"
-        if self._parking and self._session is None:
-            return "stopped before the run had begun"
+        if self._parked:
+            return f"run {self._task.id} is parked: `{self._resume_command}` goes on"
+        if self.interrupted == PARKED:
+            return "told to go before the run had begun"
         match self._error:
             case None | BrokenPipeError():
                 return ""
             case ActorError() | StoreError() | SupervisorError() as error:
-                return str(error)
+                return spec_at(self._config, self._path).redacted(str(error))
             case error:
                 return f"ended by {describe(error)}"

@@ -29,15 +29,13 @@ from anima.agents import (
     read_run,
     settle_step,
 )
-from anima.config import AgentFile, Tree
 from anima.llm import redacted
 from anima.store import Store
 
-from ._configs import read_config
+from ._configs import FILE, SETS, Config, configured, spec_at
 from ._journals import fail, find_run, in_journal, read_runs
 from ._printer import one_line
 
-FILE = click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
 ID = click.argument("id", metavar="ID")
 
 
@@ -47,49 +45,53 @@ def runs() -> None:
 
 
 @runs.command("list")
-@FILE
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each run, on a line of its own.")
-def list_(file: Path, as_json: bool) -> None:
+def list_(config: Config, as_json: bool) -> None:
     """List all runs of an agent or a tree, the oldest first."""
-    for run in read_runs(read_config(file)):
-        click.echo(json.dumps(attrs.asdict(run)) if as_json else line(run))
+    for run in read_runs(config):
+        click.echo(as_object(run) if as_json else line(run, _redaction(config, run.agent)))
 
 
-def line(run: Run) -> str:
+def as_object(run: Run) -> str:
+    """One run, for programs."""
+    return json.dumps({**attrs.asdict(run), "error": run.error and redacted(run.error)})
+
+
+def line(run: Run, redacted: Callable[[str], str] = redacted) -> str:
     """One run, for people."""
     state = run.stop_reason or run.state
-    error = f"  {one_line(run.error)}" if run.error else ""
+    error = f"  {one_line(redacted(run.error))}" if run.error else ""
     return f"{run.id}  {_when(run.began)}  {run.agent}  {state}  {run.attempts} attempts{error}"
 
 
 @runs.command()
-@FILE
+@configured
 @ID
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each record, on a line of its own.")
-def show(file: Path, id: str, as_json: bool) -> None:
+def show(config: Config, id: str, as_json: bool) -> None:
     """Show the steps of a run: with times, tokens, arguments and results."""
-    config = read_config(file)
     run = find_run(config, id)
     nothing: tuple[Entry, ...] = ()
     entries = in_journal(config, lambda store: read_run(store, run.id), nothing)
-    redacted = _redaction(config, run.agent)
+    redacted_of = _redaction(config, run.agent)
     if as_json:
         for entry in entries:
             kind = type(entry.record).__name__
-            fields = attrs.asdict(entry.record, value_serializer=lambda _, __, value: _plain(value, redacted))
+            fields = attrs.asdict(entry.record, value_serializer=lambda _, __, value: _plain(value, redacted_of))
             click.echo(json.dumps({"time": entry.time, "record": kind, **fields}))
         return
-    click.echo(line(run))
-    for text in _steps(entries, redacted):
+    click.echo(line(run, redacted_of))
+    for text in _steps(entries, redacted_of):
         click.echo(text)
 
 
-def _redaction(config: AgentFile | Tree, agent: str) -> Callable[[str], str]:
-    """How an agent's secrets are taken out; of one that is started by another one, those of that one."""
-    if not isinstance(config, Tree):
-        return config.spec.redacted
-    starters = [path for path in config.agents if agent == path or agent.startswith(f"{path}/")]
-    return config.agents[starters[0]].spec.redacted if starters else redacted
+def _redaction(config: Config, agent: str) -> Callable[[str], str]:
+    """How the secrets of an agent are taken out, also of one that is not in the configuration any more."""
+    try:
+        return spec_at(config, agent).redacted
+    except LookupError:
+        return redacted
 
 
 def _plain(value: Any, redacted: Callable[[str], str]) -> Any:
@@ -133,11 +135,10 @@ def _when(seconds: float) -> str:
 
 
 @runs.command()
-@FILE
+@configured
 @ID
-def cancel(file: Path, id: str) -> None:
+def cancel(config: Config, id: str) -> None:
     """End a run that was cut off, so that nobody goes on with it. Not while a program works on it."""
-    config = read_config(file)
     run = find_run(config, id)
     if run.state == "ended":
         fail(f"run {run.id} has ended already, with {run.stop_reason}")
@@ -146,14 +147,13 @@ def cancel(file: Path, id: str) -> None:
 
 
 @runs.command()
-@FILE
+@configured
 @ID
 @click.argument("step", type=int)
 @click.argument("outcome", type=click.Choice(["done", "not-done"]))
 @click.option("--note", default="", help="What the agent has to know beside.")
-def settle(file: Path, id: str, step: int, outcome: str, note: str) -> None:
+def settle(config: Config, id: str, step: int, outcome: str, note: str) -> None:
     """Say of a STEP that was cut off whether it took effect, so that its run can go on: for `on_doubt = "ask"`."""
-    config = read_config(file)
     run = find_run(config, id)
     if run.state == "ended":
         fail(f"run {run.id} has ended already, with {run.stop_reason}")
@@ -165,43 +165,32 @@ def settle(file: Path, id: str, step: int, outcome: str, note: str) -> None:
         in_journal(config, work, None, owner="anima runs settle")
     except NotInDoubt as error:
         fail(str(error))
-    click.echo(f"step {step} is settled: `anima runs resume {file} {run.id}` goes on", err=True)
+    click.echo(f"step {step} is settled: `anima runs resume {config.file} {run.id}` goes on", err=True)
 
 
 @runs.command()
-@FILE
+@configured
 @ID
-def forget(file: Path, id: str) -> None:
+def forget(config: Config, id: str) -> None:
     """Take a run out of the journal for good: one that cannot be read, or that nobody is to read.
 
     Its conversation goes on without it. What it has written into memory stays: see `anima memory undo`.
     """
-    config = read_config(file)
     run = find_run(config, id)
     in_journal(config, lambda store: forget_run(store, run.id), None, owner="anima runs forget")
     click.echo(f"run {run.id} is forgotten", err=True)
 
 
-@runs.command(context_settings={"ignore_unknown_options": True})
+@runs.command()
 @FILE
 @click.argument("id", metavar="[ID]", required=False)
+@SETS
+@click.option("-v", "--verbose", is_flag=True, help="Show steps, tools, durations, tokens and costs on stderr.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the answer's text.")
 @click.pass_context
-def resume(ctx: click.Context, file: Path, id: str | None) -> None:
+def resume(ctx: click.Context, file: Path, id: str | None, sets: tuple[str, ...], verbose: bool, as_json: bool) -> None:
     """Go on with a run that was cut off: the last one, or ID. The same as `anima run CONFIG --resume [ID]`."""
     from ._run import run as run_command
 
-    config = read_config(file)
-    agent: str | None = None
-    if id is not None:
-        agent = find_run(config, id).agent.partition("/")[2] if hasattr(config, "agents") else None
-    ctx.invoke(
-        run_command,
-        file=file,
-        task=None,
-        resume=id or "",
-        agent=agent,
-        verbose=False,
-        as_json=False,
-        no_stream=False,
-        sets=(),
-    )
+    more = {"verbose": verbose, "as_json": as_json, "no_stream": False, "sets": sets}
+    ctx.invoke(run_command, file=file, task=None, resume=id or "", agent=None, **more)

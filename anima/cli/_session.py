@@ -10,17 +10,15 @@ import trio
 
 from anima.actors import ActorRef, ActorSpec, ActorStopped, Inbox, MailboxSpec, System, open_system
 from anima.agents import TURN_EVENTS, Agent, AgentSpec, Answer, Home, Task, TurnEvent, open_home
-from anima.config import AgentFile, Tree
+from anima.config import Tree
 from anima_supervisors import Event
 
-from ._configs import agent_path
+from ._configs import HOME, Config, spec_at
 
 #: So many events of a turn may wait for a slow terminal; beyond that some are not shown.
 WAITING_EVENTS = 100_000
 #: After so many seconds a task that holds up the loop is named.
 BLOCKED_SECONDS = 0.5
-#: A tree that was stopped may take so long, where its own bounds are longer.
-GRACE = 5.0
 
 #: Takes the events of a turn as they come, several at once where they come fast.
 Show = Callable[[list[TurnEvent]], Awaitable[None]]
@@ -83,37 +81,37 @@ class _Showing:
 
 @contextlib.asynccontextmanager
 async def open_session(
-    config: AgentFile | Tree, agent: str | None, on_event: Callable[[Event], None], owner: str
+    config: Config, path: str, on_event: Callable[[Event], None], owner: str
 ) -> AsyncIterator[Session]:
-    """Start the agent of a file, or a whole tree, of which `agent` is asked (its path, or the end of it).
+    """Start the agent of a file, or a whole tree, of which the agent at `path` is asked, or one that it has started.
 
     What happens is kept in its home, which belongs to `owner` meanwhile; what was left there is gone on with only when
     it is asked for. At the end of the block everything is stopped in order. Raises what starting raises, `StoreError`,
-    and `ActorStopped` if the agent is gone.
+    and `ActorStopped` if the agent is not there.
     """
     budgets = config.budgets if isinstance(config, Tree) else {}
-    name = home_name(config)
+    name, spec = home_name(config), spec_at(config, path)
     async with open_home(
         config.home, name=name, owner=owner, resume=False, budgets=budgets, retention=config.retention
     ) as home:
         if isinstance(config, Tree):
-            spec, name = config.in_home(home), config.root
-            async with open_system(spec, name=name, on_event=on_event, watchdog=BLOCKED_SECONDS) as system:
-                path = agent_path(config, agent)
-                yield Session(home, system, _alive(system.ref(path, Agent)), config.agents[path].spec)
+            tree, root = config.in_home(home), config.root
+            async with open_system(tree, name=root, on_event=on_event, watchdog=BLOCKED_SECONDS) as system:
+                yield Session(home, system, _alive(system, path), spec)
         else:
-            async with open_system(on_event=on_event, watchdog=BLOCKED_SECONDS) as system:
+            async with open_system(name=HOME, on_event=on_event, watchdog=BLOCKED_SECONDS) as system:
                 make = functools.partial(Agent, config.spec, home)
-                ref = await system.spawn(ActorSpec(config.spec.name, make, declares=config.subscribe))
-                yield Session(home, system, ref, config.spec)
+                await system.spawn(ActorSpec(config.spec.name, make, declares=config.subscribe))
+                yield Session(home, system, _alive(system, path), spec)
 
 
-def home_name(config: AgentFile | Tree) -> str:
+def home_name(config: Config) -> str:
     """The name of its journal in its home."""
     return config.root if isinstance(config, Tree) else config.spec.name
 
 
-def _alive(ref: ActorRef[Task]) -> ActorRef[Task]:
+def _alive(system: System, path: str) -> ActorRef[Task]:
+    ref: ActorRef[Task] = system.ref(path, Agent)
     if ref.ended:
-        raise ActorStopped(ref.path, f"there is no agent at {ref.path} any more")
+        raise ActorStopped(path, f"there is no agent at {path} any more")
     return ref

@@ -83,12 +83,13 @@ class Interrupts:
         if self.count == 2:
             # Ends with us: our ends of the reapers' pipes, and so every process group.
             threading.Timer(LEAVE_SECONDS, leave, [INTERRUPTED]).start()
-        if self.count <= 2 and self._token is not None:
+        token = self._token  # it may go at any moment
+        if self.count <= 2 and token is not None:
             with contextlib.suppress(trio.RunFinishedError):
                 if self.count == 1:
-                    self._token.run_sync_soon(self._on_first, number)
+                    token.run_sync_soon(self._on_first, number)
                 else:
-                    self._token.run_sync_soon(self._on_second)
+                    token.run_sync_soon(self._on_second)
 
 
 def leave(status: int) -> None:

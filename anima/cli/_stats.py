@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import attrs
 import click
 
 from anima.agents import AgentStats, read_stats
 
-from ._configs import read_config
+from ._configs import Config, configured
 from ._journals import in_journal
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), metavar="CONFIG")
+@configured
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each agent, on a line of its own.")
-def stats(file: Path, as_json: bool) -> None:
+def stats(config: Config, as_json: bool) -> None:
     """Show what the agents of CONFIG have done, in figures; also while they run."""
     nothing: tuple[AgentStats, ...] = ()
-    for one in in_journal(read_config(file), read_stats, nothing):
+    for one in in_journal(config, read_stats, nothing):
         if as_json:
             click.echo(json.dumps(attrs.asdict(one)))
         else:

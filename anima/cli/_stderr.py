@@ -5,23 +5,35 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import Any, TextIO
+from collections.abc import Iterable
+from typing import Any
 
 
 class Tolerant:
-    """A stream whose failures hinder nobody: on a full disk, without a reader, closed, what is written is lost."""
+    """A stream whose failures hinder nobody: on a full disk, without a reader, closed, what is written is lost.
 
-    def __init__(self, stream: TextIO) -> None:
+    `stream` is one of text, or the one of bytes below it.
+    """
+
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    def write(self, text: str) -> int:
+    def write(self, text: Any) -> int:
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
+    def writelines(self, lines: Iterable[Any]) -> None:
+        for line in lines:
+            self.write(line)
+
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
+
+    @property
+    def buffer(self) -> Any:
+        return Tolerant(self._stream.buffer)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -198,7 +199,7 @@ def test_a_run_that_was_cut_off_is_listed_as_open_and_can_be_cancelled(tmp_path:
     assert (cancelled.returncode, cancelled.stderr) == (0, f"run {run['id']} is cancelled\n")
     assert runs(tmp_path)[0]["stop_reason"] == "cancelled"
     clear(anima(tmp_path, "runs", "cancel", "agent.toml", run["id"]), "has ended already, with cancelled")
-    clear(anima(tmp_path, "run", "agent.toml", "--resume"), "no run of home/ada that was cut off", status=2)
+    clear(anima(tmp_path, "run", "agent.toml", "--resume"), "there is no run that was cut off", status=2)
     assert len(effects(tmp_path)) == 1
 
 
@@ -348,6 +349,35 @@ def test_told_to_go_a_run_is_parked_says_how_to_go_on_and_that_is_no_failure(tmp
     (tmp_path / "open").touch()
     assert anima(tmp_path, "run", "agent.toml", "--resume").stdout == "It is done.\n"
     assert [name for name, _ in effects(tmp_path)] == ["work1"]
+
+
+def test_what_is_said_to_go_on_with_a_parked_run_does_also_in_a_tree_with_settings(tmp_path: Path) -> None:
+    tree(tmp_path, calls(("^go", "gate", {}), end="through"), "gate")
+    os.mkfifo(tmp_path / "reached")
+    with started(tmp_path, "run", "tree.toml", "--agent", "ada", "--set", "home=some where", "go") as process:
+        assert (tmp_path / "reached").read_text() == "here"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+    command = re.search(r"is parked: `anima (.*)` goes on", err)
+    assert command is not None, err
+    (tmp_path / "open").touch()
+    assert anima(tmp_path, *shlex.split(command[1])).stdout == "It is done.\n"
+    assert len(runs(tmp_path, "runs", "list", config="tree.toml")) == 0
+    listed = anima(tmp_path, "runs", "list", "tree.toml", "--set", "home=some where")
+    assert "end_turn" in listed.stdout
+
+
+def test_an_error_while_it_is_told_to_go_is_told_and_nothing_is_said_to_be_parked(tmp_path: Path) -> None:
+    agent(tmp_path, calls(("^go", "gate", {}), end="through"), "gate")
+    os.mkfifo(tmp_path / "reached")
+    with started(tmp_path, "run", "agent.toml", "go") as process:
+        assert (tmp_path / "reached").read_text() == "here"
+        shutil.rmtree(tmp_path / ".anima")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "its file was removed" in err
+    assert "is parked" not in err
 
 
 # The disk

@@ -400,6 +400,37 @@ async def test_an_external_call_in_doubt_ends_the_turn_where_the_agent_says_so()
     assert (answer.stop_reason, runs) == (StopReason.IN_DOUBT, 1)
 
 
+async def test_at_once_an_external_tool_is_cut_off_and_in_doubt_when_the_turn_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    runs: list[str] = []
+
+    @tool
+    async def send() -> str:
+        """Send something away."""
+        runs.append("sent")
+        await trio.sleep(1000)
+        return "sent"
+
+    home = home_with([Call("send"), "the end"])
+    one = spec(toolbox=Toolbox([send]))
+    async with open_system() as system, trio.open_nursery() as nursery:
+        ada = await system.spawn("ada", Agent, one, home)
+        nursery.start_soon(ada.ask, Task("go", id="t1"))
+        await trio.sleep(1)
+        home.park()
+        await trio.sleep(10)
+        assert len(home.thinking) == 1
+        home.park(at_once=True)
+        await wait_all_tasks_blocked()
+        assert len(home.thinking) == 0
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, one, Home(home.models, home.journal))
+        assert (await ada.ask(Task("go", id="t1"))).text == "the end"
+    assert runs == ["sent"]
+    assert "not known whether" in str(model_of(home).requests[1].messages)
+
+
 async def test_a_conversation_that_is_being_summarized_is_parked_at_once(autojump_clock: MockClock) -> None:
     home = home_with(["word " * 400, [Wait(50), Say("never said")], "in short", "the end"])
     short = spec(context_tokens=600)
