@@ -209,11 +209,13 @@ class _Build:
         )
 
     def _prices(self, table: AgentFileTable, model: BuiltModel) -> Mapping[str, Price]:
-        given = table.llm.price
-        prices = {} if given is None else {model.spec.model: given.price()}
+        prices = {name: given.price() for name, given in table.llm.prices.items()}
+        if table.llm.price is not None:
+            prices[model.spec.model] = table.llm.price.price()
         unknown = [one.name for one in (model.spec, *model.spec.fallback) if price_of(one, prices) is None]
         if table.budget.cost is not None and unknown:
-            what = f"the price of {', '.join(unknown)} is not known, so that it counts as nothing; llm.price says it"
+            names = ", ".join(unknown)
+            what = f"the price of {names} is not known, so that it counts as nothing; llm.price, or llm.prices, says it"
             self._findings.note("budget.cost", what)
         return prices
 

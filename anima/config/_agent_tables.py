@@ -118,6 +118,7 @@ class LlmTable:
     file: the script of the provider `scripted`, the cassette of `replay`; others do not use it
     record: a cassette on which its traffic is recorded, for `replay`
     price: what a million of its tokens cost, in US dollars; that of many models is known
+    prices: the same of models that it falls back to, by their names
     """
 
     provider: str
@@ -136,6 +137,7 @@ class LlmTable:
     file: Path | None = None
     record: Path | None = None
     price: PriceTable | None = None
+    prices: Mapping[str, PriceTable] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

@@ -95,7 +95,7 @@ def _kind(kind: Any) -> str:
     if get_origin(kind) is tuple:
         return "list of texts" if get_args(kind)[0] is str else "list"
     if get_origin(kind) is Mapping:
-        return "table of texts"
+        return "table of tables" if is_table(get_args(kind)[1]) else "table of texts"
     if issubclass(kind, enum.Enum):
         return ", ".join(f"`{member.value}`" for member in kind)
     return _WORDS[kind]

@@ -319,7 +319,8 @@ def test_a_key_is_referred_to_named_written_or_that_of_the_provider(folder: Path
         ),
         (
             'provider = "openai"\nbase_url = "http://x/v1"\nmodel = "own"\nfallback = ["local"]\n[budget]\ncost = 1',
-            "budget.cost: the price of openai:own is not known, so that it counts as nothing; llm.price says it",
+            "budget.cost: the price of openai:own is not known, so that it counts as nothing; llm.price, or "
+            "llm.prices, says it",
         ),
         ('provider = "local"\nfile = "script.toml"', "llm.file: local does not use it"),
         ('provider = "local"\n[memory]\npath = "own.db"', MEMORY_UNUSED),
@@ -327,6 +328,16 @@ def test_a_key_is_referred_to_named_written_or_that_of_the_provider(folder: Path
 )
 def test_what_is_allowed_but_probably_not_meant_is_a_note(folder: Path, llm: str, note: str) -> None:
     assert load(folder, f'[agent]\nname = "a"\n[llm]\n{llm}\n').notes == (note,)
+
+
+def test_what_it_falls_back_to_has_a_price_too(folder: Path) -> None:
+    llm = 'provider = "openai"\nmodel = "mine"\nfallback = ["openai:other"]\nbase_url = "http://localhost/v1"\n'
+    price = "price = { input = 1, output = 2 }\nprices = { other = { input = 3, output = 4 } }\n"
+    agent = load(folder, f'[agent]\nname = "ada"\n[llm]\n{llm}{price}[budget]\ncost = 1\n')
+    assert agent.spec.prices == {"mine": Price(1, 2), "other": Price(3, 4)}
+    assert not [note for note in agent.notes if "price" in note]
+    unknown = load(folder, f'[agent]\nname = "ada"\n[llm]\n{llm}[budget]\ncost = 1\n')
+    assert any("the price of openai:mine, openai:other is not known" in note for note in unknown.notes)
 
 
 def test_two_timers_that_say_the_same_are_one_too_many(folder: Path) -> None:
