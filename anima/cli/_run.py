@@ -222,8 +222,8 @@ class _Run:
         self._progress.seen(events)
         if self._unwritable is None:
             try:
-                # Left alone at the end: whoever reads may have stopped to.
-                await trio.to_thread.run_sync(self._printer.show, events, abandon_on_cancel=True)
+                # Not left alone when it is cancelled: what it has printed would be printed again.
+                await trio.to_thread.run_sync(self._printer.show, events)
             except (OSError, ValueError) as error:  # nobody reads on, or there is no room: the run can be gone on with
                 self._unwritable = error
                 self._told_to_go.set()
@@ -255,7 +255,15 @@ class _Run:
         await trio.sleep(GRACE)
         self._session.home.park(at_once=True)
         await trio.sleep(GRACE)
+        timer = threading.Timer(GRACE, self._leave)  # should it wait for somebody who does not read what it writes
+        timer.daemon = True
+        timer.start()
         self._scope.cancel(reason="it had had its time")
+
+    def _leave(self) -> None:
+        """In a thread of its own: what is on the disk is all that is needed to go on."""
+        print(f"anima: {self._told()}", file=sys.stderr, flush=True)
+        leave(PARKED)
 
     def _interrupt(self, number: int) -> None:
         """End the turn with what there is, or park it; before it has begun, end everything."""
