@@ -135,7 +135,7 @@ class Account:
 
     def why(self, need: Spent) -> str:
         """Why there is no room for so much, for people."""
-        one, name = next(self._without_room(need, calls=True))
+        one, name = next(self._without_room(need, calls=False))
         said = next(said for other, _, said in one.words() if other == name)
         wanted = f"${need.cost:.2f}" if name == "cost" else f"{getattr(need, name):,}"
         return f"{said} of the budget of {one.path} are spent, and the next call may need {wanted}"
@@ -162,10 +162,15 @@ class Account:
             return False
         return all(not wanted[name] or getattr(reserved, name) + wanted[name] <= left for name, left in one.left())
 
-    async def wait_for_room(self) -> None:
-        """Wait until it is worth to look again; in the queue until something is `reserved`, or `leave`."""
+    async def wait_for_room(self, need: Spent) -> None:
+        """Wait until it is worth to look again; in the queues of those budgets alone that have no room for it now.
+
+        Whoever waits in one queue at the head of another would hold up others, who may be those it waits for.
+        """
         for one in self._shared:
-            if self not in one.queue:
+            if self._fits(need, one):
+                self._leave(one)
+            elif self not in one.queue:
                 one.queue.append(self)
         self._woken = trio.Event()
         await self._woken.wait()
@@ -178,9 +183,12 @@ class Account:
     def leave(self) -> None:
         """Wait for no room any more."""
         for one in self._shared:
-            if self in one.queue:
-                one.queue.remove(self)
-                one.wake()
+            self._leave(one)
+
+    def _leave(self, one: _Shared) -> None:
+        if self in one.queue:
+            one.queue.remove(self)
+            one.wake()
 
     def near(self) -> Iterator[tuple[str, str]]:
         """The limits of which `NEAR` is spent: a name for each, and the words to say so."""

@@ -167,7 +167,7 @@ class Thinking:
             self._ways.tell(ModelErred(self._turn.id, what, "waiting for room"))
         scope = trio.CancelScope(deadline=deadline)
         with self._interruptible.repeatable(scope):
-            await self._ways.account.wait_for_room()
+            await self._ways.account.wait_for_room(self._need(action))
         if not scope.cancelled_caught or self._interruptible.parked:
             return
         if last is not None:

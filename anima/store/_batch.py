@@ -13,6 +13,7 @@ import trio
 
 from ._connection import Connection
 from ._errors import StoreError, StoreFailed, StoreLost, code_of, translated
+from ._files import Identity
 
 Work = Callable[[Connection], Any]
 
@@ -82,17 +83,17 @@ def commit(
     path: Path | None,
     busy: float,
     epoch: int | None,
-    still: Callable[[], bool] = lambda: True,
+    identity: Identity | None = None,
 ) -> None:
     """Do the jobs in one transaction, each in a savepoint of its own; then all of them are done, or have failed.
 
-    The file has to be `still` the one of its name; an exclusive owner has an `epoch`, which has to be what it was.
+    The file has to have its `identity` still; an exclusive owner has an `epoch`, which has to be what it was.
 
     Raises `Distrust` when the connection must not be used any more.
     """
     try:
         insist(connection, "BEGIN IMMEDIATE", busy)
-        _check_owner(connection, path, epoch, still)
+        _check_owner(connection, path, epoch, identity)
         for job in jobs:
             _do(connection, job, path)
         connection.execute("COMMIT")
@@ -127,15 +128,15 @@ def _do(connection: Connection, job: Job, path: Path | None) -> None:
     connection.execute("RELEASE job")
 
 
-def _check_owner(connection: Connection, path: Path | None, epoch: int | None, still: Callable[[], bool]) -> None:
+def _check_owner(connection: Connection, path: Path | None, epoch: int | None, identity: Identity | None) -> None:
     if epoch is not None:
         (now,) = connection.execute("SELECT epoch FROM anima_store").fetchone()
         if now != epoch:
             raise StoreLost(
                 path, f"another process has become its owner (epoch {now}, this one has {epoch}); stop this one"
             )
-    if not still():
-        raise StoreLost(path, "its file was removed, or another one has its name; open it again, or stop this program")
+    if identity is not None:
+        identity.check()
 
 
 def _fail_all(connection: Connection, jobs: Sequence[Job], error: Exception, path: Path | None) -> None:

@@ -7,7 +7,7 @@ import errno
 import os
 from pathlib import Path
 
-from ._errors import StoreError, StoreFull, StoreReadOnly
+from ._errors import StoreError, StoreFull, StoreLost, StoreReadOnly
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -62,10 +62,30 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def identity_of(path: Path) -> tuple[int, int] | None:
-    """What tells the file of this name from others that had it, or will; None without one. Raises `OSError`."""
-    try:
-        found = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return found.st_dev, found.st_ino
+class Identity:
+    """Tells whether the file at a path is the one that was there when this was made."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._whole = path.absolute()  # wherever the program goes
+        try:
+            self._found = self._look()
+        except OSError:
+            self._found = None
+
+    def check(self) -> None:
+        """Raises `StoreLost` where it is not."""
+        try:
+            same = self._found is None or self._look() == self._found
+        except OSError:
+            return  # that says nothing of the file
+        if not same:
+            what = "its file was removed, or another one has its name; open it again, or stop this program"
+            raise StoreLost(self._path, what)
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._whole)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_dev, found.st_ino

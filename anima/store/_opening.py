@@ -12,18 +12,18 @@ import attrs
 
 from ._batch import insist
 from ._connection import Connect, Connection, prepare_writer
-from ._errors import StoreBusy, StoreError, StoreOutdated, StoreReadOnly, translated
-from ._files import make_private
+from ._errors import StoreBusy, StoreError, StoreLost, StoreOutdated, StoreReadOnly, translated
+from ._files import Identity, make_private
 from ._schema import Schema, is_current, migrate
 
 
 @attrs.frozen
 class Opened:
-    """A connection, how others to the same file are opened, and whether what they read is still what is there."""
+    """A connection, how others to the same file are opened, and what raises if they read what is not there any more."""
 
     connection: Connection
     name: str
-    valid: Callable[[], bool] = lambda: True
+    check: Callable[[], None] = lambda: None
 
 
 def open_connection(path: Path | None, schema: Schema, connect: Connect, busy: float, owner: str | None) -> Opened:
@@ -32,7 +32,8 @@ def open_connection(path: Path | None, schema: Schema, connect: Connect, busy: f
     try:
         if path is not None:
             make_private(path)
-        return Opened(_open(path, name, schema, connect, busy), name)
+        connection = _open(path, name, schema, connect, busy)
+        return Opened(connection, name) if path is None else Opened(connection, name, Identity(path).check)
     except StoreReadOnly as error:
         if path is None or owner is not None:
             raise
@@ -53,11 +54,22 @@ def _open_to_read(whole: Path, path: Path, schema: Schema, connect: Connect, bus
     before = _state(whole)
     if before.log:
         return Opened(_open(path, name, schema, connect, busy, reading=True), name)
+
+    def check() -> None:
+        try:
+            same = _state(whole) == before
+        except OSError as error:
+            raise StoreLost(path, "its file was removed while it was read") from error
+        if not same:
+            raise StoreBusy(path, "somebody wrote it while it was read; open it again")
+
     name = f"{name}&immutable=1"
-    opened = Opened(_open(path, name, schema, connect, busy, reading=True), name, lambda: _state(whole) == before)
-    if not opened.valid():
+    opened = Opened(_open(path, name, schema, connect, busy, reading=True), name, check)
+    try:
+        check()
+    except StoreError:
         opened.connection.close()
-        raise StoreBusy(path, "somebody has begun to write it while it was opened; try again")
+        raise
     return opened
 
 

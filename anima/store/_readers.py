@@ -14,7 +14,7 @@ import trio
 
 from ._batch import Work, insist
 from ._connection import Connection, prepare_reader
-from ._errors import StoreBusy, StoreClosed, StoreTimeout, translated
+from ._errors import StoreClosed, StoreTimeout, translated
 
 
 class Readers:
@@ -27,11 +27,11 @@ class Readers:
         *,
         most: int,
         busy: float,
-        valid: Callable[[], bool] = lambda: True,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect = connect
-        #: whether what was read is what is there
-        self.valid = valid
+        #: raises where what is read is not what is there
+        self.check = check
         self.path = path
         self.busy = busy
         self._idle: list[Connection] = []
@@ -98,6 +98,7 @@ class _Reading:
 
     def run(self) -> Any:
         path = self.readers.path
+        self.readers.check()  # or a file that is gone would be made anew
         try:
             connection = self.readers.take()
             try:
@@ -109,22 +110,18 @@ class _Reading:
                     connection.execute("BEGIN")
                     insist(connection, "SELECT 1 FROM sqlite_master LIMIT 1", self.readers.busy)
                 found = self.work(connection)
-                self._check(None)
+                self.readers.check()
                 return found
             finally:
                 with self._lock:
                     self._connection = None
                 self.readers.give_back(connection)
         except sqlite3.Error as error:
-            self._check(error)
+            self.readers.check()
             told = translated(error, path)
             if told is error:
                 raise
             raise told from error
-
-    def _check(self, cause: sqlite3.Error | None) -> None:
-        if not self.readers.valid():
-            raise StoreBusy(self.readers.path, "somebody wrote it while it was read; open it again") from cause
 
     def stop(self) -> None:
         with self._lock:

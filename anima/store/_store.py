@@ -146,7 +146,7 @@ async def open_store(
         beside = (
             None
             if path is None
-            else Readers(lambda: connect(opened.name), path, most=readers, busy=busy, valid=opened.valid)
+            else Readers(lambda: connect(opened.name), path, most=readers, busy=busy, check=opened.check)
         )
         try:
             if owner is not None:

@@ -18,7 +18,7 @@ import trio
 from ._batch import Distrust, Job, Work, commit, do_alone
 from ._connection import Connection
 from ._errors import StoreClosed, StoreError, StoreFailed, StoreTimeout
-from ._files import identity_of
+from ._files import Identity
 
 #: How many pieces of work are committed together, at most.
 MOST = 128
@@ -36,8 +36,7 @@ class Writer:
         self._limit = limit
         #: every batch carries it; None where there is no exclusive owner
         self.epoch: int | None = None
-        self._whole = None if path is None else path.absolute()  # wherever the program goes
-        self._identity = None if self._whole is None else identity_of(self._whole)
+        self._identity = None if path is None else Identity(path)
         self._waiting: deque[Job] = deque()
         self._leading = False
         self._closed = False
@@ -133,18 +132,9 @@ class Writer:
             do_alone(self._connection, batch[0], path=self._path)
             return
         try:
-            commit(self._connection, batch, path=self._path, busy=self._busy, epoch=self.epoch, still=self._still_there)
+            commit(self._connection, batch, path=self._path, busy=self._busy, epoch=self.epoch, identity=self._identity)
         except Distrust as distrust:
             self._broken = distrust.reason
-
-    def _still_there(self) -> bool:
-        """Whether the file has its name, which others find it by."""
-        if self._whole is None or self._identity is None:
-            return True
-        try:
-            return identity_of(self._whole) == self._identity
-        except OSError:  # that says nothing of the file
-            return True
 
     def _close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # nothing is lost: what was committed is in the log

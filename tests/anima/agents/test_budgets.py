@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -209,7 +210,7 @@ async def test_who_came_first_gets_room_first(autojump_clock: MockClock) -> None
     async def take(name: str, tokens: int) -> None:
         account, need = home.budgets.account(f"home/{name}"), Spent(tokens=tokens)
         while not account.fits(need):
-            await account.wait_for_room()
+            await account.wait_for_room(need)
         with account.reserved(need):
             order.append(name)
             await trio.sleep(1)
@@ -219,6 +220,57 @@ async def test_who_came_first_gets_room_first(autojump_clock: MockClock) -> None
             nursery.start_soon(take, name, tokens)
             await trio.testing.wait_all_tasks_blocked()
     assert order == ["first", "big", "small", "other"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 60), st.integers(1, 5), st.booleans()), max_size=12))
+def test_whoever_waits_for_room_in_several_budgets_gets_it(plan: list[tuple[bool, int, int, bool]]) -> None:
+    """Whatever others take meanwhile, in both budgets or in the outer one, also where some give up."""
+    trio.run(_take_turns, plan, clock=MockClock(autojump_threshold=0))
+
+
+async def _take_turns(plan: list[tuple[bool, int, int, bool]]) -> None:
+    budgets = Budgets({"home": Budget(tokens=100), "home/in": Budget(tokens=60)})
+
+    async def take(inner: bool, tokens: int, seconds: int, gives_up: bool) -> None:
+        account, need = budgets.account("home/in/a" if inner else "home/b"), Spent(tokens=tokens)
+        with contextlib.ExitStack() as stack, trio.move_on_after(seconds if gives_up else math.inf):
+            stack.callback(account.leave)
+            while not account.fits(need):
+                await account.wait_for_room(need)
+            with account.reserved(need):
+                await trio.sleep(seconds)
+
+    with trio.fail_after(1000):
+        async with trio.open_nursery() as nursery:
+            for one in plan:
+                nursery.start_soon(take, *one)
+    assert budgets.account("home/in/a").fits(Spent(tokens=60))
+
+
+async def test_who_waits_for_room_in_one_budget_is_in_nobodys_way_in_another(autojump_clock: MockClock) -> None:
+    model = ScriptedModel(["said"])
+    budgets = Budgets({"home": Budget(tokens=10_000_000), "home/in": Budget(tokens=9000)})
+    home = Home(scripted_home(model).models, budgets=budgets)
+    inner, more = budgets.account("home/in/a"), budgets.account("home/in/b")
+    async with open_system() as system, trio.open_nursery() as nursery:
+        with inner.reserved(Spent(tokens=8000)):
+            assert not more.fits(Spent(tokens=4000))
+            nursery.start_soon(more.wait_for_room, Spent(tokens=4000))
+            await trio.testing.wait_all_tasks_blocked()
+            ada = await system.spawn("ada", Agent, spec(), home)
+            assert (await ada.ask(Task("go"))).complete
+            assert trio.current_time() == 0
+
+
+async def test_an_answer_that_was_only_to_be_looked_at_once_more_is_the_answer_where_there_is_no_room_for_that() -> (
+    None
+):
+    model = ScriptedModel([[Say("the answer"), End(FinishReason.STOP, Usage(3000, 0))]])
+    home = home_with(model, Budget(tokens=5000))
+    async with open_system() as system:
+        ada = await system.spawn("ada", Agent, spec(reflection=True), home)
+        answer = await ada.ask(Task("go"))
+    assert (answer.stop_reason, answer.text) == (StopReason.END_TURN, "the answer")
 
 
 async def test_calls_of_tools_are_not_overdrawn_by_those_who_call_at_the_same_time(autojump_clock: MockClock) -> None:
