@@ -139,6 +139,11 @@ class Actor(Generic[M_contra]):
         return math.inf if current is None else current.deadline
 
     @property
+    def attempt(self) -> int:
+        """How many times what is being handled was begun, this time included; 0 outside of handlers."""
+        return self._cell.attempt
+
+    @property
     def last_attempt(self) -> bool:
         """Whether what is being handled is given up if a crash cuts it off now: see `attempts`."""
         return self._cell.last_attempt

@@ -277,7 +277,12 @@ class Cell(Receiver):
     @property
     def last_attempt(self) -> bool:
         """Whether the current message is lost if its handling is cut off now."""
-        return self.current is not None and self.current.attempts + 1 >= self._attempts
+        return self.attempt >= self._attempts
+
+    @property
+    def attempt(self) -> int:
+        """How many times the handling of the current message was begun."""
+        return 0 if self.current is None else self.current.attempts + 1
 
     def unfinished(self, reason: Reason, error: BaseException | None) -> None:
         """The handling of the current message was cut off by the end of its incarnation."""

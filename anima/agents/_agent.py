@@ -10,12 +10,12 @@ from typing import ClassVar
 import attrs
 import trio
 
-from anima.actors import Actor, ActorError, ActorRef, Refused, Stop, Timer, receive
+from anima.actors import Actor, ActorRef, Refused, Stop, Timer, receive
 from anima.hub import Capability, Hub
 from anima.llm import Incident, Message
 from anima.memory import MemoryFault
 from anima.store import StoreError
-from anima_supervisors import DynamicSupervisorSpec, describe
+from anima_supervisors import DynamicSupervisorSpec, describe, leaves
 from anima_tools import Invocation, Toolbox
 
 from . import _said as said
@@ -26,6 +26,7 @@ from ._events import (
     AgentMemoryTrouble,
     AgentModelTrouble,
     AgentTurnBegan,
+    AgentTurnWaits,
     ModelErred,
     TurnDone,
     TurnEvent,
@@ -167,9 +168,8 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             await self._think(id, turn.began.task, turn.began.conversation)
 
     def _wake_up(self) -> None:
-        """Look into the journal, after what is in the mailbox. Where that is full, it is looked into later."""
-        with contextlib.suppress(ActorError):
-            self.ref.tell(Wake())
+        """Look into the journal, after what is in the mailbox. Where that is full, it is looked into after a turn."""
+        self.home.wake(self.ref)
 
     @receive
     async def tick(self, tick: Tick) -> None:
@@ -236,33 +236,34 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
         with self.home.thinking_about(id) as interruptible:
             try:
                 answer = await Thinking(turn, self.spec, ways).run(interruptible)
-            except (StoreError, UnreadableRecord):
-                raise
             except Exception as error:
-                await self._failed(id, error)
+                if not all(isinstance(one, (StoreError, UnreadableRecord)) for one in leaves(error)):
+                    await self._failed(id, error)
                 raise
         self._now = None
-        if self._woken:  # what was not seen in this turn is a turn of its own
+        if self._woken or self.home.unheard(me):  # what was not seen in this turn is a turn of its own
             self._woken = False
             self._wake_up()
         if answer.stop_reason is StopReason.AWAITING_APPROVAL:
+            await journal.park(id)  # to ask is no failed attempt
             await journal.put_aside(id, answer.error or "")
+            self.system.emit(AgentTurnWaits, me, turn=id, question=answer.error or "")
         elif turn.ended is None:
             await journal.park(id)
         elif memory is not None:
             assert turn.began is not None
             await memory.keep(journal, id, turn.began, answer.text)
-        self._remember(conversation, turn)
+        self._remember(conversation, turn, resumed)
         await listener.finish(TurnDone(id, answer))
         return answer
 
     async def _failed(self, turn: str, error: Exception) -> None:
         """It is about to crash: let the journal say by what, and, if this was the last try, that it is over."""
-        journal, why = self.home.journal, describe(error)
+        journal, why = self.home.journal, self.spec.redacted(describe(error))
         with trio.move_on_after(RECORDING_SECONDS, shield=True), contextlib.suppress(StoreError):
             await journal.failed(turn, why)
             if self.last_attempt:
-                await journal.put_aside(turn, f"it has crashed its agent {self.attempts} times in a row")
+                await journal.put_aside(turn, f"it has crashed its agent {self.attempt} times in a row")
 
     def _plan_of(self, turn: str, conversation: str) -> Plan:
         """How a turn is to go: what it writes into memory bears its name."""
@@ -317,8 +318,10 @@ class Agent(Actor[Task | Note | Wake | Resume | Tick | Stop]):
             return known
         return await read_conversation(self.home.journal, self.ref.path, conversation, before)
 
-    def _remember(self, conversation: str, turn: Turn) -> None:
+    def _remember(self, conversation: str, turn: Turn, resumed: bool) -> None:
         self._conversations.pop(conversation, None)
+        if resumed:  # others may have come after it: they are read from the journal
+            return
         self._conversations[conversation] = (*turn.history, *turn.messages)
         while len(self._conversations) > REMEMBERED:
             del self._conversations[next(iter(self._conversations))]

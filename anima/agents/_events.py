@@ -172,6 +172,15 @@ class AgentModelTrouble(Event):
 
 
 @attrs.frozen(kw_only=True)
+class AgentTurnWaits(Event):
+    """A turn is put aside until a person has answered `question`."""
+
+    name: ClassVar[str] = "turn.waits"
+    turn: str
+    question: str
+
+
+@attrs.frozen(kw_only=True)
 class AgentMemoryTrouble(Event):
     """A memory could not be used: `what` says what was left out."""
 

@@ -86,6 +86,7 @@ class Home:
         self.budgets = budgets or Budgets()
         self._memories = memories
         self._thinking: dict[str, Interruptible] = {}
+        self._unheard: set[str] = set()
         self._parked = False
 
     async def memory(self, spec: MemorySpec, agent: str) -> AgentMemory:
@@ -145,10 +146,23 @@ class Home:
         False if a note of this id was posted before. When it has returned, the note is kept. Raises `StoreError`.
         """
         new = await self.journal.post(ref.path, note.to(ref.path))
-        with contextlib.suppress(ActorError):  # it is kept: an agent that is away finds it when it is back
-            if not ref.ended:
-                ref.tell(Wake())
+        if not ref.ended:  # it is kept: an agent that is away finds it when it is back
+            self.wake(ref)
         return new
+
+    def wake(self, ref: ActorRef[Any]) -> None:
+        """Have an agent look into its journal; where its mailbox is full, after what it does now."""
+        try:
+            ref.tell(Wake())
+        except ActorError:
+            self._unheard.add(ref.path)
+
+    def unheard(self, agent: str) -> bool:
+        """Whether the agent was to be woken and its mailbox was full; once."""
+        if agent not in self._unheard:
+            return False
+        self._unheard.discard(agent)
+        return True
 
 
 class OpenMemories:

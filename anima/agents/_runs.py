@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import attrs
 
 from anima.store import Connection, Store
@@ -12,7 +14,7 @@ from ._answer import StopReason
 from ._codec import Codec
 from ._records import Record, ToolAnswered, TurnEnded
 from ._state import Plan, TurnState
-from ._store_journal import StoreJournal, keep_record
+from ._store_journal import keep_record
 
 _COLUMNS = "id, agent, conversation, state, attempts, began, changed, stop_reason, error"
 
@@ -77,13 +79,18 @@ async def settle_step(store: Store, id: str, step: int, *, took_effect: bool, no
     state = TurnState(id, Plan())
     for entry in await read_run(store, id):
         state.apply(entry.record)
-    call = state.in_doubt.get(step)
+    call = None if state.ended else state.in_doubt.get(step)
     if call is None:
         known = ", ".join(f"{step} ({call.name})" for step, call in state.in_doubt.items()) or "none"
         raise NotInDoubt(f"step {step} of run {id} is not in doubt; there are: {known}")
     result = ToolResult(call.id, call.name, said.settled(took_effect, note), failed=not took_effect)
-    await StoreJournal(store).append(id, [ToolAnswered(step=step, result=result, seconds=state.seconds)])
-    await retry_run(store, id)
+    body, now = Codec().encode(ToolAnswered(step=step, result=result, seconds=state.seconds)), time.time()
+
+    def write(connection: Connection) -> None:
+        keep_record(connection, id, body, now)
+        connection.execute("UPDATE turns SET state = 'open', attempts = 0, error = NULL WHERE id = ?", (id,))
+
+    await store.write(write)
 
 
 async def end_run(store: Store, id: str, now: float) -> None:

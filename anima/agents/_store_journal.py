@@ -207,10 +207,9 @@ class StoreJournal:
 
     async def put_aside(self, turn: str, error: str) -> None:
         row = (_plain(error), self._now(), turn)
-        sql = "error = ? || coalesce('; the last time by ' || error, ''), changed = ? WHERE id = ?"
-        await self.store.write(
-            lambda connection: connection.execute(f"UPDATE turns SET state = 'aside', {sql}", row).fetchall()
-        )
+        last = "CASE state WHEN 'open' THEN coalesce('; the last time by ' || error, '') ELSE '' END"
+        sql = f"UPDATE turns SET state = 'aside', error = ? || {last}, changed = ? WHERE id = ?"
+        await self.store.write(lambda connection: connection.execute(sql, row).fetchall())
 
     async def unremembered(self, agent: str) -> Mapping[str, float | None]:
         sql = "SELECT id, changed FROM turns WHERE agent = ? AND state = 'ended' AND owed ORDER BY number"

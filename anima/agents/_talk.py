@@ -16,7 +16,7 @@ from anima_supervisors import ChildAlreadyPresent, ChildAlreadyStarted, ChildSta
 from anima_tools import Effect, Invocation, Tool, ToolError, tool
 
 from ._journal import Spawned
-from ._messages import Note, Task
+from ._messages import Note, Task, Wake
 from ._records import TurnBegan
 from ._spec import AgentSpec
 
@@ -157,11 +157,10 @@ class _Talk:
             text: what they have to know
         """
         note, me = Note(text, self._agent.ref.path, invocation.key), self._agent
-        agents = set(self._hub.find("agent"))
-        for ref in self._hub.listeners(topic, note):
-            if ref in agents:  # kept for it first, whatever happens to it or to the program
-                await me.home.post(ref, note)
-        count = await self._hub.publish(topic, note)
+        agents = [ref for ref in self._hub.listeners(topic, note) if ref.place().would_accept(Wake)]
+        for ref in agents:  # kept for it first, whatever happens to it or to the program
+            await me.home.post(ref, note)
+        count = max(len(agents), await self._hub.publish(topic, note))
         return f"{count} listen to {topic} and were told"
 
     async def spawn_agent(self, name: str, persona: str, invocation: Invocation) -> str:

@@ -19,6 +19,7 @@ from anima.agents import JOURNAL
 from anima.config import Tree
 from anima.memory import open_memory
 from anima.store import StoreError, open_store
+from anima_supervisors import leaves
 
 from ._configs import Config, configured
 from ._journals import fail, file_of
@@ -46,9 +47,9 @@ def backup(config: Config, to: Path) -> None:
         fail(f"{config.file} has neither a journal nor memories yet")
     try:
         with tempfile.TemporaryDirectory(dir=to.parent, prefix=".anima-backup-") as folder:
-            left_out = trio.run(_backup, stores, file_of(config), Path(folder), to)
+            left_out = _run(stores, file_of(config), Path(folder), to)
     except OSError as error:
-        fail(f"{to} cannot be written: {error.strerror}")
+        fail(f"{to} cannot be written: {error.strerror or error}")
     if left_out is None:
         click.echo(f"anima: told to go; there is no {to}", err=True)
         sys.exit(PARKED)
@@ -77,6 +78,14 @@ def files_of(config: Config) -> Mapping[str, Path]:
             place = hashlib.sha256(os.path.relpath(whole, beside).encode("utf-8", "surrogateescape")).hexdigest()[:12]
             found[f"elsewhere/{place}/{path.name}"] = path
     return found
+
+
+def _run(stores: Mapping[str, Path], journal: Path, folder: Path, to: Path) -> list[str] | None:
+    """Raises what went wrong itself: not the group that it comes in."""
+    try:
+        return trio.run(_backup, stores, journal, folder, to)
+    except BaseExceptionGroup as group:
+        raise next(leaves(group)) from None
 
 
 async def _backup(stores: Mapping[str, Path], journal: Path, folder: Path, to: Path) -> list[str] | None:
@@ -109,7 +118,8 @@ async def _backup(stores: Mapping[str, Path], journal: Path, folder: Path, to: P
 
 
 async def _cancel_when_told_to_go(scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+    minded = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+    with trio.open_signal_receiver(*minded or [signal.SIGTERM]) as signals:
         task_status.started()
         async for _ in signals:
             scope.cancel(reason="told to go")

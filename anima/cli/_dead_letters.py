@@ -10,7 +10,7 @@ from anima.agents import Run, end_run, retry_run
 
 from ._configs import Config, configured
 from ._journals import fail, find_run, in_journal, read_runs
-from ._runs import ID, as_object, line
+from ._runs import ID, as_object, line, redaction
 from ._runs import show as show_run
 
 
@@ -26,7 +26,8 @@ def list_(config: Config, as_json: bool) -> None:
     """List them, the oldest first."""
     for run in read_runs(config):
         if run.state == "aside":
-            click.echo(as_object(run) if as_json else line(run))
+            redacted_of = redaction(config, run.agent)
+            click.echo(as_object(run, redacted_of) if as_json else line(run, redacted_of))
 
 
 dead_letters.add_command(show_run)

@@ -99,13 +99,12 @@ def run(
     writing = threading.Thread(target=run.finish, args=(as_json,), daemon=True)
     writing.start()
     waits = 0.0
-    while writing.is_alive() and run.interrupts.count == interrupted:
-        writing.join(
-            LOOK_EVERY
-        )  # however slow the reader is: only another interrupt ends it, or that it was told to go
-        waits += LOOK_EVERY
-        if run.parking and waits >= GRACE:
-            break
+    while writing.is_alive() and (run.parking or run.interrupts.count == interrupted) and waits < GRACE:
+        writing.join(LOOK_EVERY)  # however slow the reader is: another interrupt ends it; told to go, it has its time
+        waits += LOOK_EVERY if run.parking else 0.0
+    if writing.is_alive() and run.parking:
+        print("anima: the answer was not taken in time; `anima runs show` has it", file=sys.stderr)
+        run.written = FAILED
     # Not sys.exit: it would wait for a stream that a paused terminal or a full pipe holds up in another thread.
     leave(run.interrupted or max(status, run.written))
 
@@ -320,6 +319,7 @@ class _Run:
             case None | BrokenPipeError():
                 return ""
             case ActorError() | StoreError() | SupervisorError() as error:
-                return spec_at(self._config, self._path).redacted(str(error))
+                text = str(error)
             case error:
-                return f"ended by {describe(error)}"
+                text = f"ended by {describe(error)}"
+        return spec_at(self._config, self._path).redacted(text)

@@ -50,10 +50,11 @@ def runs() -> None:
 def list_(config: Config, as_json: bool) -> None:
     """List all runs of an agent or a tree, the oldest first."""
     for run in read_runs(config):
-        click.echo(as_object(run) if as_json else line(run, _redaction(config, run.agent)))
+        redacted_of = redaction(config, run.agent)
+        click.echo(as_object(run, redacted_of) if as_json else line(run, redacted_of))
 
 
-def as_object(run: Run) -> str:
+def as_object(run: Run, redacted: Callable[[str], str]) -> str:
     """One run, for programs."""
     return json.dumps({**attrs.asdict(run), "error": run.error and redacted(run.error)})
 
@@ -74,7 +75,7 @@ def show(config: Config, id: str, as_json: bool) -> None:
     run = find_run(config, id)
     nothing: tuple[Entry, ...] = ()
     entries = in_journal(config, lambda store: read_run(store, run.id), nothing)
-    redacted_of = _redaction(config, run.agent)
+    redacted_of = redaction(config, run.agent)
     if as_json:
         for entry in entries:
             kind = type(entry.record).__name__
@@ -86,7 +87,7 @@ def show(config: Config, id: str, as_json: bool) -> None:
         click.echo(text)
 
 
-def _redaction(config: Config, agent: str) -> Callable[[str], str]:
+def redaction(config: Config, agent: str) -> Callable[[str], str]:
     """How the secrets of an agent are taken out, also of one that is not in the configuration any more."""
     try:
         return spec_at(config, agent).redacted
@@ -165,7 +166,7 @@ def settle(config: Config, id: str, step: int, outcome: str, note: str) -> None:
         in_journal(config, work, None, owner="anima runs settle")
     except NotInDoubt as error:
         fail(str(error))
-    click.echo(f"step {step} is settled: `anima runs resume {config.file} {run.id}` goes on", err=True)
+    click.echo(f"step {step} is settled: run {run.id} can be resumed", err=True)
 
 
 @runs.command()

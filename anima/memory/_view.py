@@ -177,15 +177,16 @@ class AgentMemory:
         *,
         count: Callable[[str], int] = estimate_tokens,
         limit: int = 30,
-        leave_out: Callable[[Memory], bool] = lambda _: False,
+        leave_out: Callable[[Memory], bool] | None = None,
     ) -> str:
         """What of memory belongs into a prompt about `query`, within a budget; "" if nothing does.
 
         Each line is dated, names its source and is quoted as data: a memory cannot leave its quotes. `count` says how
         many tokens a text has, `leave_out` what is known all the same.
         """
-        found = await self.recall(query, limit=limit)
-        return inject([one for one in found if not leave_out(one.memory)], budget_tokens, count)
+        found = await self.recall(query, limit=limit if leave_out is None else 4 * limit)
+        kept = found if leave_out is None else [one for one in found if not leave_out(one.memory)]
+        return inject(kept[:limit], budget_tokens, count)
 
     async def get(self, key: str) -> Memory | None:
         """The newest note with this key, of its own or of its scopes; older ones are in `entries(key=...)`."""

@@ -14,6 +14,7 @@ from anima.agents import (
     AgentToolCalled,
     AgentTurnBegan,
     AgentTurnEnded,
+    AgentTurnWaits,
 )
 from anima.hub import SubscriberSlow
 from anima_supervisors import (
@@ -129,6 +130,8 @@ class Lines:
                 return self._model_called(who, event)
             case AgentModelTrouble():
                 return Line("WARNING", f"{who} {event.model}: {event.what}")
+            case AgentTurnWaits():
+                return Line("WARNING", f"{who} turn {event.turn} waits: {event.question}")
             case AgentMemoryTrouble():
                 return Line("WARNING", f"{who} {event.what}")
             case AgentToolCalled():

@@ -14,6 +14,7 @@ from anima.agents import (
     AgentToolCalled,
     AgentTurnBegan,
     AgentTurnEnded,
+    AgentTurnWaits,
 )
 from anima.hub import SubscriberSlow
 from anima_supervisors import (
@@ -119,6 +120,7 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
         "error": st.none() | any_text,
     },
     AgentMemoryTrouble: {"what": any_text},
+    AgentTurnWaits: {"turn": any_text, "question": any_text},
     AgentModelTrouble: {"model": any_text, "what": any_text},
     AgentToolCalled: {
         "turn": any_text,

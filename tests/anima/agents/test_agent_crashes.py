@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import functools
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +11,40 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from anima.actors import AskFailed, open_system
+from anima.actors import ActorSpec, AskFailed, open_system
 from anima.agents import (
     JOURNAL,
     Agent,
     Answer,
     Home,
+    MemoryJournal,
+    ModelAnswered,
+    ModelCalled,
+    NotInDoubt,
+    NotKept,
     OnDoubt,
+    Record,
     StopReason,
     StoreJournal,
     Task,
+    TurnBegan,
     list_runs,
+    settle_step,
 )
 from anima.agents._records import ToolAnswered, ToolCalled
-from anima.llm import ModelEvent, ModelRequest
-from anima.store import open_store
+from anima.llm import AssistantMessage, Finish, FinishReason, ModelEvent, ModelRequest
+from anima.store import StoreFull, open_store
 from anima.testing import Call, Say, ScriptedModel, Wait, scripted_home
+from anima_supervisors import Event, Inline
 from anima_supervisors.testing import kill
-from anima_tools import Effect, Toolbox, tool
+from anima_tools import Effect, Toolbox, ToolCall, tool
 from tests.anima.agents.homes import home_with, model_of, spec
+
+
+@tool(effect=Effect.PURE)
+async def double(number: int) -> str:
+    """Double a number."""
+    return str(2 * number)
 
 
 class Crashing(ScriptedModel):
@@ -195,3 +211,65 @@ async def test_a_task_that_has_crashed_its_agent_too_often_is_put_aside_with_the
         (run,) = await list_runs(store)
     assert run.state == "aside"
     assert run.error == "it has crashed its agent 3 times in a row; the last time by RuntimeError: a bug in the model"
+
+
+class Full(MemoryJournal):
+    """A journal that has no room for results."""
+
+    async def append(self, turn: str, records: Sequence[Record], taken: Sequence[str] = ()) -> None:
+        if any(isinstance(record, ToolAnswered) for record in records):
+            raise StoreFull(None, "no room")
+        await super().append(turn, records, taken)
+
+    async def put_aside(self, turn: str, error: str) -> None:
+        raise AssertionError("it is no crash")
+
+
+async def test_a_journal_that_has_no_room_is_no_crash_of_the_agent_also_in_its_tools() -> None:
+    home = Home(home_with([Call("double", {"number": 1})]).models, Full())
+    async with open_system() as system:
+        made = functools.partial(Agent, spec(toolbox=Toolbox([double])), home)
+        ada = await system.spawn(ActorSpec("ada", made, attempts=1))
+        with pytest.raises(NotKept, match="no room"):
+            await ada.ask(Task("go"))
+
+
+async def test_a_turn_that_waits_for_a_person_says_so_and_is_no_failure_however_often_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    @tool
+    async def send() -> str:
+        """Send something away."""
+        return "sent"
+
+    call = ToolCall("c1", "send", "{}")
+    message = AssistantMessage((call,))
+    records: list[Record] = [
+        TurnBegan(task="go", conversation="main", agent="home/ada"),
+        ModelCalled(step=1),
+        ModelAnswered(step=1, message=message, finish=Finish(FinishReason.TOOL_CALLS)),
+        ToolCalled(step=2, tool="send", key="k", effect=Effect.EXTERNAL),
+    ]
+    events: list[Event] = []
+    async with open_store(tmp_path / "ada.journal", JOURNAL, owner="a test") as store:
+        journal = StoreJournal(store)
+        await journal.append("t1", records)
+        home = Home(home_with(["later", "the end", "knows"]).models, journal)
+        one = spec(toolbox=Toolbox([send]), on_doubt=OnDoubt.ASK)
+        async with open_system(on_event=Inline(events.append)) as system:
+            ada = await system.spawn("ada", Agent, one, home)
+            for _ in range(7):
+                answer = await ada.ask(Task("go", id="t1"))
+                assert (answer.stop_reason, answer.turn) == (StopReason.AWAITING_APPROVAL, "t1")
+            (run,) = await list_runs(store)
+            assert (run.state, run.error) == ("aside", answer.error)
+            assert (await ada.ask(Task("and now?", id="t2"))).text == "later"
+        assert any(event.name == "turn.waits" for event in events)
+        await settle_step(store, "t1", 2, took_effect=True)
+        async with open_system() as system:
+            ada = await system.spawn("ada", Agent, one, home)
+            assert (await ada.ask(Task("go", id="t1"))).text == "the end"
+            await ada.ask(Task("what did I ask?", id="t3"))
+        with pytest.raises(NotInDoubt, match="there are: none"):
+            await settle_step(store, "t1", 2, took_effect=True)
+    assert "and now?" in str(model_of(home).requests[2].messages)  # it came after the one that was settled

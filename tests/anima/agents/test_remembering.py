@@ -203,3 +203,13 @@ async def test_where_memory_is_away_it_is_tried_once_at_the_start_and_not_for_ev
     await remembering.catch_up(journal, "home/ada")
     assert len(troubles) == 1
     assert len(await journal.unremembered("home/ada")) == 5
+
+
+async def test_what_stands_in_the_conversation_takes_no_place_of_what_does_not(tmp_path: Path) -> None:
+    async with open_memory(tmp_path / "m") as memories:
+        ada = memories.of("ada")
+        for number in range(5):
+            await ada.remember(f"The fence number {number} is green.")
+        await ada.remember("The fence of the neighbour is red, mostly.")
+        told = await ada.inject("fence green", 1000, limit=5, leave_out=lambda memory: "number" in memory.text)
+    assert "neighbour" in told

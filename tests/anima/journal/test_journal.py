@@ -223,7 +223,7 @@ async def test_what_ended_long_ago_is_let_go_and_what_is_open_stays(tmp_path: Pa
         assert await journal.turns("home/ada", "main") == ("t1", "t4")
 
 
-async def test_what_is_too_much_goes_and_no_more_and_what_is_to_be_remembered_waits(tmp_path: Path) -> None:
+async def test_what_is_too_much_goes_and_no_more(tmp_path: Path) -> None:
     async with open_store(tmp_path / "ada.journal", JOURNAL, owner="test") as store:
         journal = StoreJournal(store, lambda: 1000.0)
         for number in range(40):

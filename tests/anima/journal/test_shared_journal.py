@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from anima.actors import ActorRef, Refused, open_system
+from anima.actors import ActorRef, ActorSpec, MailboxSpec, Refused, open_system
 from anima.agents import (
     TALK_TOOLS,
     Agent,
@@ -33,8 +34,8 @@ from anima.agents import (
     open_home,
 )
 from anima.agents._turn import idempotency_key
-from anima.hub import Capability, Hub
-from anima.llm import AssistantMessage, Finish, FinishReason, ModelSpec
+from anima.hub import Capability, Hub, Listens
+from anima.llm import AssistantMessage, Finish, FinishReason, ModelSpec, ToolMessage
 from anima.store import StoreFull
 from anima.testing import Call, Say, ScriptedModel, Wait, scripted_home
 from anima_tools import Effect, ToolCall
@@ -88,6 +89,31 @@ async def test_what_was_published_is_seen_also_when_the_program_ends_before_anyb
         await trio.sleep(10)
     assert "it rains" in str(ada.requests[-1].messages)
     assert await journal.letters("home/ada") == ()
+
+
+async def test_an_agent_whose_mailbox_is_full_sees_what_it_was_told_when_it_has_room(autojump_clock: MockClock) -> None:
+    boss = ScriptedModel([Call("publish", {"topic": "news", "text": "it rains"}), "told"])
+    ada = ScriptedModel([[Wait(100), Say("busy")], "one", "two", "noted"])
+    home = home_of(MemoryJournal(), boss=boss, ada=ada)
+    async with open_system() as system, trio.open_nursery() as nursery:
+        made = functools.partial(Agent, agent("ada"), home)
+        small = ActorSpec("ada", made, mailbox=MailboxSpec(2), declares=(Listens("news"),))
+        listener = await system.spawn(small)
+        for number in range(3):
+            nursery.start_soon(listener.ask, Task("work", conversation=f"c{number}"))
+            await trio.sleep(1)
+        ref: ActorRef[Task] = await system.spawn("boss", Agent, agent("boss"), home)
+        await ref.ask(Task("go"))
+        assert results(boss) == ["1 listen to news and were told"]
+        await trio.sleep(200)
+    assert "it rains" in str(ada.requests[-1].messages)
+
+
+def results(model: ScriptedModel) -> list[str]:
+    """What the last request shows of tools."""
+    last = model.requests[-1].messages[-1]
+    assert isinstance(last, ToolMessage)
+    return [result.content for result in last.results]
 
 
 async def until_cut_off(home: Home, seconds: float, *agents: Any, ask: Task, of: str) -> None:

@@ -114,6 +114,15 @@ async def test_who_has_lost_its_file_is_told_and_writes_no_more(
                 await first.write(put("later"))
 
 
+async def test_who_reads_has_lost_its_file_too_and_makes_none_anew(tmp_path: Path) -> None:
+    path = tmp_path / "notes.db"
+    async with open_store(path, NOTES) as store:
+        shutil.rmtree(tmp_path)
+        with pytest.raises(StoreLost, match="its file was removed"):
+            await texts(store)
+        assert not os.path.exists(path)
+
+
 async def test_an_owner_is_one_wherever_its_program_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     async with open_store(Path("notes.db"), NOTES, owner="first") as store:
