@@ -64,17 +64,10 @@ class _Shared:
     budget: Budget
     spent: Spent = Spent()
     reservations: list[Spent] = attrs.field(factory=list)
-    #: who waits for room, in the order in which they came; only the first may take some
-    queue: list[Account] = attrs.field(factory=list)
 
     @property
     def reserved(self) -> Spent:
         return sum(self.reservations, Spent())
-
-    def wake(self) -> None:
-        """Something has changed: the first in the queue looks again."""
-        if self.queue:
-            self.queue[0].wake()
 
     def left(self) -> Iterator[tuple[str, float]]:
         """What of each limit is not spent."""
@@ -102,24 +95,53 @@ class Budgets:
 
     def __init__(self, budgets: Mapping[str, Budget] | None = None, spent: Mapping[str, Spent] | None = None) -> None:
         self._shared = [_Shared(path, budget) for path, budget in (budgets or {}).items()]
+        #: who waits for room, in the order in which they came
+        self._waiting: list[Account] = []
         for agent, one in (spent or {}).items():
             self.account(agent).spend(one)
 
     def account(self, agent: str, estimate: Callable[[ModelRequest], Spent] = _nothing) -> Account:
         """What the agent at this path draws on; `estimate` says what a request will spend."""
-        return Account([one for one in self._shared if agent.startswith(f"{one.path}/")], estimate)
+        return Account([one for one in self._shared if agent.startswith(f"{one.path}/")], estimate, self._waiting)
 
     def status(self) -> dict[str, str]:
         """By the path of each supervisor that has one, how much of its budget is spent: for people."""
         return {one.path: ", ".join(said for _, _, said in one.words()) for one in self._shared}
 
 
+class _Line:
+    """Those who wait, looked at in the order in which they came: what is left for each when those before have theirs."""
+
+    def __init__(self) -> None:
+        self._taken: dict[int, Spent] = {}
+        self._short: set[int] = set()
+
+    def may_go(self, shared: Sequence[_Shared], need: Spent) -> bool:
+        """Whether the next one has room; in a budget that has none for one before, nobody has."""
+        wanted = [one for one in shared if any(getattr(need, name) for name, _ in one.left())]
+        short = [id(one) for one in wanted if not self._has_room(one, need)]
+        if short or any(id(one) in self._short for one in wanted):
+            self._short.update(short)
+            return False
+        for one in wanted:
+            self._taken[id(one)] = self._taken.get(id(one), Spent()) + need
+        return True
+
+    def _has_room(self, one: _Shared, need: Spent) -> bool:
+        taken = one.reserved + self._taken.get(id(one), Spent()) + need
+        return all(not getattr(need, name) or getattr(taken, name) <= left for name, left in one.left())
+
+
 class Account:
     """The budgets that one turn of an agent draws on: its own supervisor's and all above."""
 
-    def __init__(self, shared: Sequence[_Shared] = (), estimate: Callable[[ModelRequest], Spent] = _nothing) -> None:
+    def __init__(
+        self, shared: Sequence[_Shared], estimate: Callable[[ModelRequest], Spent], waiting: list[Account]
+    ) -> None:
         self._shared = shared
         self._estimate = estimate
+        self._waiting = waiting
+        self._wanted = Spent()
         self._woken: trio.Event | None = None
 
     def need(self, request: ModelRequest) -> Spent:
@@ -147,48 +169,42 @@ class Account:
                     yield one, name
 
     def fits(self, need: Spent) -> bool:
-        """Whether it may be reserved now: there is room, and nobody waits longer.
+        """Whether it may be reserved now: there is room, also for those who came before and wait for some of it.
 
         If not, and no limit is `reached`, it may be after `wait_for_room`.
         """
-        return all(self._fits(need, one) for one in self._shared)
-
-    def _fits(self, need: Spent, one: _Shared) -> bool:
-        reserved = one.reserved
-        wanted = {name: getattr(need, name) for name, _ in one.left()}
-        if not any(wanted.values()):
-            return True
-        if one.queue and one.queue[0] is not self:
-            return False
-        return all(not wanted[name] or getattr(reserved, name) + wanted[name] <= left for name, left in one.left())
+        before = self._waiting[: self._waiting.index(self)] if self in self._waiting else self._waiting
+        line = _Line()
+        for account in before:
+            line.may_go(account._shared, account._wanted)
+        return line.may_go(self._shared, need)
 
     async def wait_for_room(self, need: Spent) -> None:
-        """Wait until it is worth to look again; in the queues of those budgets alone that have no room for it now.
+        """Wait until it is worth to look again; in its place among others until something is `reserved`, or `leave`.
 
-        Whoever waits in one queue at the head of another would hold up others, who may be those it waits for.
+        Nobody is overtaken in a budget that has no room for him. So the first of all waits for those alone who have
+        reserved something, which they give back; and whoever waits for one budget holds up nobody in another.
         """
-        for one in self._shared:
-            if self._fits(need, one):
-                self._leave(one)
-            elif self not in one.queue:
-                one.queue.append(self)
+        if self not in self._waiting:
+            self._waiting.append(self)
+        self._wanted = need
         self._woken = trio.Event()
         await self._woken.wait()
 
-    def wake(self) -> None:
-        """Have it look again."""
-        if self._woken is not None:
-            self._woken.set()
-
     def leave(self) -> None:
         """Wait for no room any more."""
-        for one in self._shared:
-            self._leave(one)
+        if self in self._waiting:
+            self._waiting.remove(self)
+            self._look_again()
 
-    def _leave(self, one: _Shared) -> None:
-        if self in one.queue:
-            one.queue.remove(self)
-            one.wake()
+    def _look_again(self) -> None:
+        """Something has changed: wake those who may go now, or will never have room for a call and a last one."""
+        line = _Line()
+        for account in self._waiting:
+            wanted = account._wanted
+            may_go = line.may_go(account._shared, wanted)
+            if account._woken is not None and (may_go or account.reached(wanted + wanted) is not None):
+                account._woken.set()
 
     def near(self) -> Iterator[tuple[str, str]]:
         """The limits of which `NEAR` is spent: a name for each, and the words to say so."""
@@ -214,7 +230,7 @@ class Account:
         finally:
             for one in self._shared:
                 one.reservations.remove(need)
-                one.wake()
+            self._look_again()
 
     def spend(self, spent: Spent) -> None:
         """So much was spent."""

@@ -52,7 +52,7 @@ class Turn(TurnState):
         except BadOutput:
             return None
 
-    def next(self, notes: Sequence[Told] = (), seconds: float = 0.0, account: Account = Account()) -> Action:
+    def next(self, notes: Sequence[Told] = (), seconds: float = 0.0, account: Account | None = None) -> Action:
         """What is to be done now; the same until a record says that it was.
 
         `notes` is what has come for the agent meanwhile, `seconds` how long the turn has taken so far. A note is used

@@ -216,10 +216,11 @@ async def test_who_came_first_gets_room_first(autojump_clock: MockClock) -> None
             await trio.sleep(1)
 
     async with trio.open_nursery() as nursery:
-        for name, tokens in (("first", 2000), ("big", 2500), ("small", 500), ("other", 500)):
+        for name, tokens in (("first", 2000), ("big", 2800), ("small", 500), ("other", 500)):
             nursery.start_soon(take, name, tokens)
             await trio.testing.wait_all_tasks_blocked()
-    assert order == ["first", "big", "small", "other"]
+    assert order[:2] == ["first", "big"]
+    assert sorted(order[2:]) == ["other", "small"]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 60), st.integers(1, 5), st.booleans()), max_size=12))
