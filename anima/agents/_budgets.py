@@ -110,7 +110,7 @@ class Budgets:
 
 
 class _Line:
-    """Those who wait, looked at in the order in which they came: what is left for each when those before have theirs."""
+    """Those who wait, in the order in which they came: what is left for each when those before have theirs."""
 
     def __init__(self) -> None:
         self._taken: dict[int, Spent] = {}

@@ -99,7 +99,8 @@ async def end_run(store: Store, id: str, now: float) -> None:
 
     def write(connection: Connection) -> None:
         sql = (
-            "UPDATE turns SET state = 'ended', stop_reason = 'cancelled', changed = ? WHERE id = ? AND state != 'ended'"
+            "UPDATE turns SET state = 'ended', stop_reason = 'cancelled', error = NULL, changed = ?"
+            " WHERE id = ? AND state != 'ended'"
         )
         if connection.execute(f"{sql} RETURNING id", (now, id)).fetchall():
             keep_record(connection, id, body, now)

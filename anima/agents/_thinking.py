@@ -280,7 +280,9 @@ class Thinking:
                     await self._end(End(StopReason.IN_DOUBT, self._turn.text, error=text))
                     return
                 if self._spec.on_doubt is OnDoubt.ASK:
-                    self._question = f"{text}; `anima runs settle` says it, and the turn can go on"
+                    self._question = (
+                        f"{text}: `anima runs settle CONFIG {self._turn.id} {call.step} done` (or not-done)"
+                    )
                     return
                 await self._refuse(call, said.doubt(call.call.name))
         for refused in action.refused:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from anima.config import AgentFile, Tree, notes, outline
+from anima.config import AgentFile, Setting, Tree, notes, outline, tree_settings
 
 from ._configs import Config, configured
 
@@ -24,22 +24,33 @@ def show(found: Config, as_json: bool) -> None:
 
     Secrets are not shown. Exit status: 0, or 2 where the configuration cannot be used.
     """
-    agents = {found.spec.name: found} if isinstance(found, AgentFile) else dict(found.agents)
+    if isinstance(found, AgentFile):
+        agents = {found.spec.name: found.values}
+    else:  # what holds for all of them is said once
+        agents = {name: tuple(filter(_own, agent.values)) for name, agent in found.agents.items()}
     if as_json:
         shown = {
-            name: {setting.key: {"value": setting.value, "origin": setting.origin} for setting in agent.values}
-            for name, agent in agents.items()
+            name: {setting.key: {"value": setting.value, "origin": setting.origin} for setting in values}
+            for name, values in agents.items()
         }
         click.echo(json.dumps(shown[found.spec.name] if isinstance(found, AgentFile) else shown, ensure_ascii=False))
         return
     if isinstance(found, Tree):
         click.echo(outline(found))
-    for name, agent in agents.items():
+        click.echo(f"\n# {found.root}")
+        for line in tree_settings(found.home, found.retention, found.budgets):
+            click.echo(line)
+    for name, values in agents.items():
         if isinstance(found, Tree):
             click.echo(f"\n# {name}")
-        width = max(len(f"{setting.key} = {setting.value}") for setting in agent.values)
-        for setting in agent.values:
+        width = max(len(f"{setting.key} = {setting.value}") for setting in values)
+        for setting in values:
             click.echo(f"{f'{setting.key} = {setting.value}':{min(width, 60)}}  # {setting.origin}")
+
+
+def _own(setting: Setting) -> bool:
+    """Whether it is said of an agent of a tree, not of the whole tree."""
+    return setting.key != "home" and not setting.key.startswith("journal.")
 
 
 @config.command()

@@ -16,7 +16,7 @@ from ._runs import show as show_run
 
 @click.group()
 def dead_letters() -> None:
-    """Runs that were put aside, since they crashed too often. ID is that of a run, or its beginning."""
+    """Runs that were put aside: they crashed too often, or wait for `anima runs settle`. ID may be its beginning."""
 
 
 @dead_letters.command("list")

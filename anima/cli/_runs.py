@@ -154,7 +154,10 @@ def cancel(config: Config, id: str) -> None:
 @click.argument("outcome", type=click.Choice(["done", "not-done"]))
 @click.option("--note", default="", help="What the agent has to know beside.")
 def settle(config: Config, id: str, step: int, outcome: str, note: str) -> None:
-    """Say of a STEP that was cut off whether it took effect, so that its run can go on: for `on_doubt = "ask"`."""
+    """Say of a STEP that was cut off whether it took effect, so that its run can go on: for `on_doubt = "ask"`.
+
+    Not while a program works with this journal: stop it first.
+    """
     run = find_run(config, id)
     if run.state == "ended":
         fail(f"run {run.id} has ended already, with {run.stop_reason}")

@@ -17,7 +17,7 @@ from anima.observe import JsonLines, LiveView, Log, Summary
 from anima.store import StoreError
 from anima_supervisors import Event, Supervisor, SupervisorError, describe, leaves
 
-from ._configs import complain, read_config
+from ._configs import SETS, complain, read_config
 from ._signals import INTERRUPTED, Interrupts, leave
 
 #: How often, in seconds, the live view looks at the tree.
@@ -45,8 +45,15 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic since 
 @click.option("--events", type=click.Path(path_type=Path), metavar="FILE", help="Append every event as a line of JSON.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="The log on stderr.")
 @click.option("-v", "--verbose", is_flag=True, help="Log starts, requests to stop and the output of processes too.")
+@SETS
 def supervise(
-    file: Path, check: bool, seconds: float | None, events: Path | None, log_format: str, verbose: bool
+    file: Path,
+    check: bool,
+    seconds: float | None,
+    events: Path | None,
+    log_format: str,
+    verbose: bool,
+    sets: tuple[str, ...],
 ) -> None:
     """Run the supervision tree that TREE.TOML describes.
 
@@ -56,7 +63,7 @@ def supervise(
     Exit status: 0 stopped, 1 the root gave up or did not start, 2 bad configuration, 130 interrupted twice.
     """
     try:
-        tree = read_config(file)
+        tree = read_config(file, sets)
         if not isinstance(tree, Tree):
             complain(file, ["this is the file of one agent: `anima run` or `anima chat` is for that"])
         writer = None if events is None or check else JsonLines(events)

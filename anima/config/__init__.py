@@ -17,7 +17,7 @@ from ._errors import ConfigError, Problem
 from ._http import HttpOk
 from ._load import load_config
 from ._outline import notes, outline
-from ._show import Setting
+from ._show import Setting, tree_settings
 from ._tree import Tree, load_tree
 from ._values import BadValue, Duration, parse_duration
 
@@ -38,4 +38,5 @@ __all__ = [
     "notes",
     "outline",
     "parse_duration",
+    "tree_settings",
 ]

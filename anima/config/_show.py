@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
+from anima.agents import Budget, Retention
 from anima.llm import HIDDEN, PROVIDERS
 
 from ._agent_tables import AgentFileTable
@@ -16,6 +17,7 @@ from ._layers import Layered
 from ._model import BuiltModel
 from ._schema import setting_paths
 from ._toml import as_toml
+from ._values import Duration, Size
 
 
 @attrs.frozen
@@ -67,3 +69,12 @@ def _shown(key: str, value: Any, folder: Path) -> Any:
             return parts._replace(netloc=netloc, query=HIDDEN if parts.query else "").geturl()
         case _:
             return value
+
+
+def tree_settings(home: Path, retention: Retention, budgets: Mapping[str, Budget]) -> Iterator[str]:
+    """What holds for all agents of a tree, as lines of TOML."""
+    yield f"home = {as_toml(home.absolute())}"
+    yield f"journal.keep = {as_toml(Duration(retention.keep))}"
+    yield f"journal.size = {as_toml(Size(retention.size))}"
+    for path, budget in budgets.items():
+        yield f"supervisors.{path.rpartition('/')[2]}.budget = {as_toml(budget)}"

@@ -50,7 +50,7 @@ def test_where_the_agent_says_so_a_person_settles_a_step_in_doubt(tmp_path: Path
     agent(tmp_path, script, "send", more='[think]\non_doubt = "ask"\n')
     die(tmp_path, "send1")
     assert anima(tmp_path, "run", "agent.toml", "go").returncode == KILLED
-    question = "whether send took effect (step 2); `anima runs settle`"
+    question = "whether send took effect (step 2): `anima runs settle CONFIG "
     assert question in anima(tmp_path, "run", "agent.toml", "--resume").stderr
     assert question in anima(tmp_path, "dead-letters", "list", "agent.toml").stdout
     (run,) = runs(tmp_path)
