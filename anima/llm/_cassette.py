@@ -7,6 +7,7 @@ and for differences, and the `events`. Neither keys nor headers nor addresses ar
 from __future__ import annotations
 
 import difflib
+import fcntl
 import hashlib
 import json
 import os
@@ -69,10 +70,11 @@ def read_cassette(file: Path) -> tuple[Recording, ...]:
 
 
 def check_cassette(file: Path) -> None:
-    """Whether a recording can be added. Raises `BadCassette`."""
+    """Whether a recording can be added. Waits for those that are being added. Raises `BadCassette`."""
     try:
         with file.open("ab+") as opened:
-            if opened.tell() > 0:
+            fcntl.flock(opened, fcntl.LOCK_SH)
+            if opened.seek(0, os.SEEK_END) > 0:
                 opened.seek(-1, os.SEEK_END)
                 if opened.read(1) != b"\n":
                     opened.seek(0)
@@ -94,6 +96,7 @@ def append(file: Path, entry: Recording) -> None:
     data = line.encode() + b"\n"
     try:
         with file.open("ab", buffering=0) as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX)  # or who checks it meanwhile takes half of a line for a torn one
             written = opened.write(data)
     except OSError as error:
         raise BadCassette(f"{file}: cannot be written: {error.strerror}") from error

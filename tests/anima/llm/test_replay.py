@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
 
 from anima.llm import (
     AssistantMessage,
@@ -35,7 +37,7 @@ from anima.llm import (
     UserMessage,
     open_models,
 )
-from anima.llm._cassette import key_of, request_as_json
+from anima.llm._cassette import check_cassette, key_of, request_as_json
 from anima.testing import Call, End, Fail, Say, ScriptedModel, Step, Think
 from anima_tools import ToolCall, ToolResult
 from tests.anima.llm.flaky import answer_of, asked, events_of
@@ -151,6 +153,17 @@ async def test_many_can_record_at_once(file: Path) -> None:
     replay = ReplayModel(file)
     for n in range(20):
         assert (await answer_of(replay, str(n))).message.text == "x" * 5000
+
+
+async def test_a_line_that_is_being_written_is_waited_for_and_is_not_torn(file: Path) -> None:
+    with file.open("ab", buffering=0) as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        writing.write(b'{"half')
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, check_cassette, file)
+            await wait_all_tasks_blocked()
+            writing.write(b'of a line"}\n')
+            fcntl.flock(writing, fcntl.LOCK_UN)
 
 
 REQUEST = ModelRequest(
