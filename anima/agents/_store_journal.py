@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -118,8 +119,8 @@ class StoreJournal:
         """Let go of turns that ended, and letters that were seen, too long ago; how many turns that were.
 
         Then, while the journal holds too many bytes, of the oldest turns that have ended; its file grows no further,
-        and gets no smaller. What was spent stays counted, and what is still to be remembered waits for that. How old
-        something is is counted from what happened last, if that was longer ago: a clock that has jumped ahead costs
+        and gets no smaller. What was spent stays counted; what is still to be remembered does not go by its age. How
+        old something is is counted from what happened last, if that was longer ago: a clock that has jumped ahead costs
         nothing.
         """
         now, gone = self._now(), 0
@@ -158,120 +159,77 @@ class StoreJournal:
         await self.store.write(write)
 
     async def records(self, turn: str) -> tuple[Record, ...]:
-        rows = await self.store.read(
-            lambda connection: connection.execute(
-                "SELECT body FROM records WHERE turn = (SELECT number FROM turns WHERE id = ?) ORDER BY number", (turn,)
-            ).fetchall()
-        )
-        return tuple(self._codec.decode(body, turn) for (body,) in rows)
+        sql = "SELECT body FROM records WHERE turn = (SELECT number FROM turns WHERE id = ?) ORDER BY number"
+        return tuple(self._codec.decode(body, turn) for (body,) in await self._look(sql, turn))
 
     async def turns(self, agent: str, conversation: str) -> tuple[str, ...]:
-        rows = await self.store.read(
-            lambda connection: connection.execute(
-                "SELECT id FROM turns WHERE agent = ? AND conversation = ? ORDER BY number",
-                (agent, _plain(conversation)),
-            ).fetchall()
-        )
-        return tuple(id for (id,) in rows)
+        sql = "SELECT id FROM turns WHERE agent = ? AND conversation = ? ORDER BY number"
+        return tuple(id for (id,) in await self._look(sql, agent, _plain(conversation)))
 
     async def attempt(self, turn: str) -> int:
-        epoch = self._epoch
-
-        def write(connection: Connection) -> int:
-            (attempts,) = connection.execute(
-                "UPDATE turns SET attempts = attempts + 1, epoch = ? WHERE id = ? RETURNING attempts", (epoch, turn)
-            ).fetchone()
-            return int(attempts)
-
-        return await self.store.write(write)
+        sql = "UPDATE turns SET attempts = attempts + 1, epoch = ? WHERE id = ? RETURNING attempts"
+        [(attempts,)] = await self._do(sql, self._epoch, turn)
+        return int(attempts)
 
     async def unfinished(self, agent: str) -> tuple[str, ...]:
-        epoch = self._epoch
-        rows = await self.store.read(
-            lambda connection: connection.execute(
-                "SELECT id FROM turns WHERE agent = ? AND state = 'open' AND epoch < ? ORDER BY number", (agent, epoch)
-            ).fetchall()
-        )
-        return tuple(id for (id,) in rows)
+        sql = "SELECT id FROM turns WHERE agent = ? AND state = 'open' AND epoch < ? ORDER BY number"
+        return tuple(id for (id,) in await self._look(sql, agent, self._epoch))
 
     async def park(self, turn: str) -> None:
-        await self.store.write(
-            lambda connection: connection.execute(
-                "UPDATE turns SET attempts = attempts - 1 WHERE id = ?", (turn,)
-            ).fetchall()
-        )
+        await self._do("UPDATE turns SET attempts = attempts - 1 WHERE id = ?", turn)
 
     async def failed(self, turn: str, error: str) -> None:
-        sql = "UPDATE turns SET error = ? WHERE id = ? AND state = 'open'"
-        await self.store.write(lambda connection: connection.execute(sql, (_plain(error), turn)).fetchall())
+        await self._do("UPDATE turns SET error = ? WHERE id = ? AND state = 'open'", _plain(error), turn)
 
     async def put_aside(self, turn: str, error: str) -> None:
-        row = (_plain(error), self._now(), turn)
         last = "CASE state WHEN 'open' THEN coalesce('; the last time by ' || error, '') ELSE '' END"
         sql = f"UPDATE turns SET state = 'aside', error = ? || {last}, changed = ? WHERE id = ?"
-        await self.store.write(lambda connection: connection.execute(sql, row).fetchall())
+        await self._do(sql, _plain(error), self._now(), turn)
 
     async def unremembered(self, agent: str) -> Mapping[str, float | None]:
         sql = "SELECT id, changed FROM turns WHERE agent = ? AND state = 'ended' AND owed ORDER BY number"
-        return dict(await self.store.read(lambda connection: connection.execute(sql, (agent,)).fetchall()))
+        return dict(await self._look(sql, agent))
 
     async def remembered(self, turn: str) -> None:
-        sql = "UPDATE turns SET owed = 0 WHERE id = ?"
-        await self.store.write(lambda connection: connection.execute(sql, (turn,)).fetchall())
+        await self._do("UPDATE turns SET owed = 0 WHERE id = ?", turn)
 
     async def keep_spawned(self, agent: str, turn: str, spawned: Spawned) -> None:
-        row = (agent, _plain(spawned.name), _plain(spawned.persona), spawned.key, turn)
-        await self.store.write(
-            lambda connection: connection.execute(
-                "INSERT OR REPLACE INTO spawned SELECT ?, ?, ?, ?, number FROM turns WHERE id = ?", row
-            ).fetchall()
-        )
+        sql = "INSERT OR REPLACE INTO spawned SELECT ?, ?, ?, ?, number FROM turns WHERE id = ?"
+        await self._do(sql, agent, _plain(spawned.name), _plain(spawned.persona), spawned.key, turn)
 
     async def spawned(self, agent: str, *, now_open: bool) -> tuple[Spawned, ...]:
         sql = "SELECT name, persona, key FROM spawned s LEFT JOIN turns t ON t.number = s.turn WHERE s.agent = ?"
         only = " AND t.state = 'open'" if now_open else ""
-        rows = await self.store.read(
-            lambda connection: connection.execute(f"{sql}{only} ORDER BY name", (agent,)).fetchall()
-        )
-        return tuple(Spawned(*row) for row in rows)
+        return tuple(Spawned(*row) for row in await self._look(f"{sql}{only} ORDER BY name", agent))
 
     async def spent(self) -> Mapping[str, Spent]:
-        rows = await self.store.read(
-            lambda connection: connection.execute("SELECT agent, tokens, cost, calls FROM spent").fetchall()
-        )
+        rows = await self._look("SELECT agent, tokens, cost, calls FROM spent")
         return {agent: Spent(tokens=tokens, cost=cost, calls=calls) for agent, tokens, cost, calls in rows}
 
     async def post(self, agent: str, letter: Letter) -> bool:
+        sql = "INSERT INTO letters (id, agent, sender, text, posted) VALUES (?, ?, ?, ?, ?)"
         row = (letter.id, agent, _plain(letter.sender), _plain(letter.text), self._now())
-
-        def write(connection: Connection) -> bool:
-            sql = "INSERT INTO letters (id, agent, sender, text, posted) VALUES (?, ?, ?, ?, ?)"
-            return bool(connection.execute(f"{sql} ON CONFLICT DO NOTHING RETURNING id", row).fetchall())
-
-        return await self.store.write(write)
+        return bool(await self._do(f"{sql} ON CONFLICT DO NOTHING RETURNING id", *row))
 
     async def letters(self, agent: str) -> tuple[Letter, ...]:
-        rows = await self.store.read(
-            lambda connection: connection.execute(
-                "SELECT id, text, sender FROM letters WHERE agent = ? AND seen IS NULL ORDER BY number", (agent,)
-            ).fetchall()
-        )
-        return tuple(Letter(*row) for row in rows)
+        sql = "SELECT id, text, sender FROM letters WHERE agent = ? AND seen IS NULL ORDER BY number"
+        return tuple(Letter(*row) for row in await self._look(sql, agent))
 
     async def due(self, agent: str, timer: str) -> float | None:
-        row = await self.store.read(
-            lambda connection: connection.execute(
-                "SELECT due FROM timers WHERE agent = ? AND timer = ?", (agent, timer)
-            ).fetchone()
-        )
-        return None if row is None else float(row[0])
+        rows = await self._look("SELECT due FROM timers WHERE agent = ? AND timer = ?", agent, timer)
+        return float(rows[0][0]) if rows else None
 
     async def set_due(self, agent: str, timer: str, due: float) -> None:
-        await self.store.write(
-            lambda connection: connection.execute(
-                "INSERT INTO timers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET due = excluded.due", (agent, timer, due)
-            ).fetchall()
-        )
+        sql = "INSERT INTO timers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET due = excluded.due"
+        await self._do(sql, agent, timer, due)
+
+    async def _look(self, sql: str, *values: object) -> list[Any]:
+        """The rows of one query."""
+        return await self.store.read(lambda connection: connection.execute(sql, values).fetchall())
+
+    async def _do(self, sql: str, *values: object) -> list[Any]:
+        """One statement, committed; the rows that it returns."""
+        return await self.store.write(lambda connection: connection.execute(sql, values).fetchall())
 
 
 def keep_record(connection: Connection, turn: str, body: str, now: float) -> None:

@@ -126,7 +126,7 @@ class Thinking:
             action = self._turn.next(notes, self._seconds, self._ways.account)
             need = self._need(action)
             if not getattr(action, "again", False) and not self._ways.account.fits(need):
-                await self._wait_for_room(action)
+                await self._wait_for_room(action, need)
                 continue
             match action:
                 case CallModel():
@@ -151,7 +151,7 @@ class Thinking:
             case _:
                 return Spent()
 
-    async def _wait_for_room(self, action: Action) -> None:
+    async def _wait_for_room(self, action: Action, need: Spent) -> None:
         """Others have reserved what is left of a budget: wait until it is worth to look again.
 
         Not longer than the time of the turn, or of its landing: then it goes on without.
@@ -167,7 +167,7 @@ class Thinking:
             self._ways.tell(ModelErred(self._turn.id, what, "waiting for room"))
         scope = trio.CancelScope(deadline=deadline)
         with self._interruptible.repeatable(scope):
-            await self._ways.account.wait_for_room(self._need(action))
+            await self._ways.account.wait_for_room(need)
         if not scope.cancelled_caught or self._interruptible.parked:
             return
         if last is not None:

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import click
@@ -18,7 +18,7 @@ import trio
 from anima.agents import JOURNAL
 from anima.config import Tree
 from anima.memory import open_memory
-from anima.store import StoreError, open_store
+from anima.store import Store, StoreError, open_store, sync_folder
 from anima_supervisors import leaves
 
 from ._configs import Config, configured
@@ -101,7 +101,8 @@ async def _backup(stores: Mapping[str, Path], journal: Path, folder: Path, to: P
                 for number, (name, path) in enumerate(stores.items()):
                     copy = folder / str(number)
                     try:
-                        await _copy(path, path == journal, copy)
+                        async with open_file(path, path == journal) as store:
+                            await store.backup(copy)
                     except StoreError as error:
                         left_out.append(str(error))
                         continue
@@ -125,13 +126,15 @@ async def _cancel_when_told_to_go(scope: trio.CancelScope, task_status: trio.Tas
             scope.cancel(reason="told to go")
 
 
-async def _copy(path: Path, is_journal: bool, to: Path) -> None:
+@contextlib.asynccontextmanager
+async def open_file(path: Path, is_journal: bool) -> AsyncIterator[Store]:
+    """A file of a configuration as the store that it is. Raises `StoreError`."""
     if is_journal:
         async with open_store(path, JOURNAL) as store:
-            await store.backup(to)
+            yield store
     else:
         async with open_memory(path) as memories:
-            await memories.store.backup(to)
+            yield memories.store
 
 
 def _publish(archive: Path, to: Path) -> None:
@@ -142,6 +145,4 @@ def _publish(archive: Path, to: Path) -> None:
         os.link(archive, to)  # unlike a rename it does not replace what has come there meanwhile
     if not to.exists():
         archive.rename(to)
-    folder = os.open(to.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    sync_folder(to.parent)

@@ -17,12 +17,10 @@ from pathlib import Path
 import click
 import trio
 
-from anima.agents import JOURNAL
-from anima.memory import open_memory
-from anima.store import StoreBusy, StoreError, lock_exclusively, lock_path, open_store, sync_folder
+from anima.store import StoreBusy, StoreError, lock_exclusively, lock_path, sync_folder
 from anima_supervisors import describe
 
-from ._backup import CONTENTS, files_of
+from ._backup import CONTENTS, files_of, open_file
 from ._configs import Config, configured
 from ._journals import fail, file_of
 
@@ -79,7 +77,8 @@ async def _restore(packed: zipfile.ZipFile, places: Mapping[str, Path], journal:
             copy = Path(stack.enter_context(folder), "copy")
             copies[path] = copy
             await trio.to_thread.run_sync(_unpack, packed, name, copy)
-            await _look_through(copy, path == journal)
+            async with open_file(copy, path == journal) as store:  # it is what it should be, and whole
+                await store.check()
         for path in copies:
             await trio.to_thread.run_sync(_alone, path)
         for path, copy in copies.items():
@@ -89,16 +88,6 @@ async def _restore(packed: zipfile.ZipFile, places: Mapping[str, Path], journal:
 def _unpack(packed: zipfile.ZipFile, name: str, to: Path) -> None:
     with packed.open(name) as source, open(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
         shutil.copyfileobj(source, copy)
-
-
-async def _look_through(copy: Path, is_journal: bool) -> None:
-    """That it is what it should be, and whole. Raises `StoreError`."""
-    if is_journal:
-        async with open_store(copy, JOURNAL) as store:
-            await store.check()
-    else:
-        async with open_memory(copy) as memories:
-            await memories.store.check()
 
 
 def _alone(path: Path) -> None:

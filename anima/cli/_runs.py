@@ -135,14 +135,19 @@ def _when(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _not_ended(config: Config, id: str) -> Run:
+    run = find_run(config, id)
+    if run.state == "ended":
+        fail(f"run {run.id} has ended already, with {run.stop_reason}")
+    return run
+
+
 @runs.command()
 @configured
 @ID
 def cancel(config: Config, id: str) -> None:
     """End a run that was cut off, so that nobody goes on with it. Not while a program works on it."""
-    run = find_run(config, id)
-    if run.state == "ended":
-        fail(f"run {run.id} has ended already, with {run.stop_reason}")
+    run = _not_ended(config, id)
     in_journal(config, lambda store: end_run(store, run.id, time.time()), None, owner="anima runs cancel")
     click.echo(f"run {run.id} is cancelled", err=True)
 
@@ -158,9 +163,7 @@ def settle(config: Config, id: str, step: int, outcome: str, note: str) -> None:
 
     Not while a program works with this journal: stop it first.
     """
-    run = find_run(config, id)
-    if run.state == "ended":
-        fail(f"run {run.id} has ended already, with {run.stop_reason}")
+    run = _not_ended(config, id)
 
     async def work(store: Store) -> None:
         await settle_step(store, run.id, step, took_effect=outcome == "done", note=note)
